@@ -1,0 +1,1 @@
+//! `ServiceBuilderExt`: one thin method per layer.

@@ -1,0 +1,1 @@
+//! The `OTEL_EXPORTER_OTLP_*` variables.

@@ -1,0 +1,7 @@
+//! OTLP over gRPC and over HTTP.
+
+mod env;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
+#[cfg(feature = "otlp-http")]
+mod http;

@@ -1,0 +1,1 @@
+//! gRPC framing: one message in a frame, its compression kept.

@@ -1,0 +1,1 @@
+//! Orderly shutdown: counting what is in flight and waiting for it.

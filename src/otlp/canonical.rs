@@ -1,0 +1,126 @@
+//! Canonical form: one spelling for messages that protobuf lets people spell in many ways.
+//!
+//! In canonical form a singular field occurs at most once, a oneof has at most one member, the
+//! values of a repeated field stand side by side, and repeated numbers are one packed run.
+//! Senders write it by nature; the rare message that is legal but different is rewritten here,
+//! once, by the rules of the
+//! [protobuf encoding](https://protobuf.dev/programming-guides/encoding/#last-one-wins): the last
+//! scalar wins, sub-messages merge, runs of a repeated field follow each other. Fields that the
+//! schema does not know are kept, behind those that it knows.
+
+use super::{
+    check::wire_type,
+    schema::{Field, Kind, Label, Message},
+    wire::{self, Fields, Value},
+};
+
+/// Rewrites a checked message.
+pub(crate) fn canonicalise(message: &Message, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    rewrite(message, &[bytes], &mut out);
+    out
+}
+
+/// Rewrites the message whose body is spread over `parts`: protobuf merges two occurrences of a
+/// message by reading the one behind the other.
+fn rewrite(message: &Message, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let fields = || parts.iter().flat_map(|part| Fields::new(part));
+    let chosen = last_member(message, fields());
+    for field in message.fields() {
+        let values = || fields().filter(|found| found.number == field.number);
+        match (field.label, field.kind) {
+            (Label::Repeated, Kind::Message(child)) => {
+                for found in values() {
+                    if let Value::Len(body) = found.value {
+                        nested(child, field.number, &[body], out);
+                    }
+                }
+            }
+            (Label::Repeated, Kind::Str) => {
+                values().for_each(|found| out.extend_from_slice(found.raw));
+            }
+            (Label::Repeated, _) => pack(field, values(), out),
+            (Label::Single | Label::Oneof, kind) => {
+                if field.label == Label::Oneof
+                    && chosen.map(|(number, _)| number) != Some(field.number)
+                {
+                    continue;
+                }
+                // Members set before another member took the oneof are gone, even if the same
+                // member was set again later.
+                let from = match (field.label, chosen) {
+                    (Label::Oneof, Some((_, from))) => from,
+                    _ => 0,
+                };
+                if let Kind::Message(child) = kind {
+                    let bodies: Vec<&[u8]> = fields()
+                        .enumerate()
+                        .filter(|(position, found)| {
+                            *position >= from && found.number == field.number
+                        })
+                        .filter_map(|(_, found)| match found.value {
+                            Value::Len(body) => Some(body),
+                            _ => None,
+                        })
+                        .collect();
+                    if !bodies.is_empty() {
+                        nested(child, field.number, &bodies, out);
+                    }
+                } else if let Some(found) = values().last() {
+                    out.extend_from_slice(found.raw);
+                }
+            }
+        }
+    }
+    for found in fields() {
+        if message.field(found.number).is_none() {
+            out.extend_from_slice(found.raw);
+        }
+    }
+}
+
+fn nested(child: &Message, number: u32, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let body = wire::begin_len(out, number);
+    rewrite(child, parts, out);
+    wire::end_len(out, body);
+}
+
+/// The member that a message's oneof ends up with, and from which field on it held without
+/// interruption.
+fn last_member<'a>(
+    message: &Message,
+    fields: impl Iterator<Item = wire::Field<'a>>,
+) -> Option<(u32, usize)> {
+    let mut chosen: Option<(u32, usize)> = None;
+    for (position, field) in fields.enumerate() {
+        if field.number < 32
+            && message.oneof & (1 << field.number) != 0
+            && chosen.is_none_or(|(number, _)| number != field.number)
+        {
+            chosen = Some((field.number, position));
+        }
+    }
+    chosen
+}
+
+/// Writes all numbers of a repeated field, packed or not, as one packed run.
+fn pack<'a>(field: &Field, values: impl Iterator<Item = wire::Field<'a>>, out: &mut Vec<u8>) {
+    let mut body = None;
+    for found in values {
+        if body.is_none() {
+            body = Some(wire::begin_len(out, field.number));
+        }
+        match found.value {
+            Value::Len(run) => out.extend_from_slice(run),
+            Value::Varint(value) if wire_type(field.kind) == wire::VARINT => {
+                wire::put_varint(out, value);
+            }
+            Value::Fixed64(value) => out.extend_from_slice(&value.to_le_bytes()),
+            Value::Fixed32(value) => out.extend_from_slice(&value.to_le_bytes()),
+            Value::Varint(_) | Value::Group => {}
+        }
+    }
+    if let Some(body) = body {
+        wire::end_len(out, body);
+    }
+}

@@ -1,0 +1,293 @@
+//! Validation: one pass over a message that nobody has checked yet.
+//!
+//! It finds out whether the bytes are a well-formed message of their signal (structure, wire
+//! types, lengths, UTF-8, depth), how many items they hold, and whether they are in canonical
+//! form. After it, views cannot fail.
+
+use super::{
+    Limits, Malformed, Problem, Signal,
+    schema::{Field, Kind, Label, Message},
+    wire::{self, Fault, LEN, MAX_DEPTH},
+};
+
+/// What a check found out about valid bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked {
+    pub(crate) items: u64,
+    /// Whether every rule of the canonical form is kept.
+    pub(crate) canonical: bool,
+}
+
+pub(crate) fn check(signal: Signal, bytes: &[u8], limits: &Limits) -> Result<Checked, Malformed> {
+    if bytes.len() > limits.max_bytes {
+        return Err(Malformed::at(
+            0,
+            Problem::TooLarge {
+                limit: limits.max_bytes,
+            },
+        ));
+    }
+    let mut checker = Checker {
+        buf: bytes,
+        items: 0,
+        canonical: true,
+    };
+    checker
+        .message(Message::root(signal), 0, bytes.len(), MAX_DEPTH)
+        .map_err(|malformed| *malformed)?;
+    if checker.items > limits.max_items {
+        return Err(Malformed::at(
+            0,
+            Problem::TooManyItems {
+                limit: limits.max_items,
+            },
+        ));
+    }
+    Ok(Checked {
+        items: checker.items,
+        canonical: checker.canonical,
+    })
+}
+
+struct Checker<'a> {
+    buf: &'a [u8],
+    items: u64,
+    canonical: bool,
+}
+
+type Verdict = Result<(), Box<Malformed>>;
+
+#[cold]
+fn fail(offset: usize, problem: Problem) -> Box<Malformed> {
+    Box::new(Malformed::at(offset, problem))
+}
+
+impl Checker<'_> {
+    /// Checks the message at `start..end`. `depth` is how many more levels may be entered.
+    fn message(&mut self, message: &Message, start: usize, end: usize, depth: usize) -> Verdict {
+        let buf = self.buf;
+        let Some(body) = buf.get(..end) else {
+            return Err(fail(start, Problem::Truncated));
+        };
+        let mut at = start;
+        let mut seen = 0_u32;
+        let mut last = 0;
+        while at < end {
+            let field_start = at;
+            let (number, wire) = wire::tag(body, &mut at).map_err(|f| fault(f, field_start))?;
+            let Some(field) = message.field(number) else {
+                wire::skip(body, &mut at, number, wire, depth)
+                    .map_err(|f| fault(f, field_start))?;
+                last = number;
+                continue;
+            };
+            let bit = 1_u32 << number;
+            match field.label {
+                Label::Repeated => {
+                    if seen & bit != 0 && (last != number || !is_len(field.kind)) {
+                        self.canonical = false;
+                    }
+                }
+                Label::Single => self.canonical &= seen & bit == 0,
+                Label::Oneof => self.canonical &= seen & message.oneof == 0,
+            }
+            seen |= bit;
+            last = number;
+            if wire == LEN && is_len(field.kind) {
+                let value = wire::span(body, &mut at)
+                    .map_err(|f| self.locate(fault(f, at), message, start, field, field_start))?;
+                self.len_value(field, value.start, value.end, depth)
+                    .map_err(|m| self.locate(m, message, start, field, field_start))?;
+            } else {
+                self.scalar(field, wire, body, &mut at)
+                    .map_err(|m| self.locate(m, message, start, field, field_start))?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn len_value(&mut self, field: &Field, start: usize, end: usize, depth: usize) -> Verdict {
+        match field.kind {
+            Kind::Message(child) => {
+                self.items += u64::from(field.is_item);
+                if child.is_key_value && simple_key_value(&self.buf[start..end]) {
+                    // The fast path looks two messages down.
+                    return if depth < 2 {
+                        Err(fail(start, Problem::TooDeep))
+                    } else {
+                        Ok(())
+                    };
+                }
+                if depth == 0 {
+                    return Err(fail(start, Problem::TooDeep));
+                }
+                self.message(child, start, end, depth - 1)
+            }
+            Kind::Str if !is_utf8(&self.buf[start..end]) => {
+                let valid = std::str::from_utf8(&self.buf[start..end])
+                    .err()
+                    .map_or(0, |error| error.valid_up_to());
+                Err(fail(start + valid, Problem::InvalidUtf8))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a field that is not length-delimited by nature: a number, or packed numbers.
+    #[inline]
+    fn scalar(&mut self, field: &Field, wire: u8, body: &[u8], at: &mut usize) -> Verdict {
+        let expected = wire_type(field.kind);
+        if field.label == Label::Repeated {
+            if wire == LEN && expected != LEN {
+                return packed(expected, body, at);
+            }
+            // Legal, but not packed.
+            self.canonical = false;
+        }
+        if wire != expected {
+            return Err(fail(
+                *at,
+                Problem::WrongWireType {
+                    found: wire,
+                    expected,
+                },
+            ));
+        }
+        wire::skip(body, at, field.number, wire, 0).map_err(|f| fault(f, *at))
+    }
+
+    /// Puts the field's name, with its index if it is repeated, before the path of an error.
+    #[cold]
+    fn locate(
+        &self,
+        mut malformed: Box<Malformed>,
+        message: &Message,
+        start: usize,
+        field: &Field,
+        field_start: usize,
+    ) -> Box<Malformed> {
+        let index = (field.label == Label::Repeated).then(|| {
+            let before = self.buf.get(..field_start).unwrap_or_default();
+            let mut at = start;
+            let mut index = 0;
+            while at < field_start {
+                let Ok((number, wire)) = wire::tag(before, &mut at) else {
+                    break;
+                };
+                if wire::skip(before, &mut at, number, wire, MAX_DEPTH).is_err() {
+                    break;
+                }
+                index += usize::from(number == field.number && message.field(number).is_some());
+            }
+            index
+        });
+        malformed.prepend(field.name, index);
+        malformed
+    }
+}
+
+fn fault(fault: Fault, offset: usize) -> Box<Malformed> {
+    fail(
+        offset,
+        match fault {
+            Fault::Truncated => Problem::Truncated,
+            Fault::Varint => Problem::InvalidVarint,
+            Fault::Tag => Problem::InvalidTag,
+            Fault::Depth => Problem::TooDeep,
+        },
+    )
+}
+
+#[inline]
+const fn is_len(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Message(_) | Kind::Str | Kind::Bytes | Kind::Id(_)
+    )
+}
+
+/// The wire type of a kind that is not packed.
+pub(crate) const fn wire_type(kind: Kind) -> u8 {
+    match kind {
+        Kind::Str | Kind::Bytes | Kind::Id(_) | Kind::Message(_) => LEN,
+        Kind::Bool
+        | Kind::Uint32
+        | Kind::Uint64
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Enum(_)
+        | Kind::Sint32 => wire::VARINT,
+        Kind::Fixed32 => wire::FIXED32,
+        Kind::Fixed64 | Kind::Sfixed64 | Kind::Double => wire::FIXED64,
+    }
+}
+
+/// Checks a run of packed numbers.
+fn packed(of: u8, body: &[u8], at: &mut usize) -> Verdict {
+    let run = wire::span(body, at).map_err(|f| fault(f, *at))?;
+    let end = run.end;
+    match of {
+        wire::VARINT => {
+            let values = &body[..end];
+            let mut position = run.start;
+            while position < end {
+                let start = position;
+                wire::varint(values, &mut position).map_err(|f| fault(f, start))?;
+            }
+        }
+        _ => {
+            let size = if of == wire::FIXED64 { 8 } else { 4 };
+            if !run.len().is_multiple_of(size) {
+                return Err(fail(run.start, Problem::Truncated));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is the shape of nearly every attribute: a key, then a value that is a short
+/// string, a boolean, an integer or a double, all lengths one byte long; and whether that
+/// is valid. `false` says nothing: the general path decides.
+#[inline]
+fn simple_key_value(body: &[u8]) -> bool {
+    let [0x0a, key_len @ 0..0x80, rest @ ..] = body else {
+        return false;
+    };
+    let Some((key, rest)) = rest.split_at_checked(usize::from(*key_len)) else {
+        return false;
+    };
+    let [0x12, value_len @ 0..0x80, value @ ..] = rest else {
+        return false;
+    };
+    if value.len() != usize::from(*value_len) {
+        return false;
+    }
+    let value_is_valid = match value {
+        [0x0a, len @ 0..0x80, text @ ..] => text.len() == usize::from(*len) && is_utf8(text),
+        [0x10, 0..0x80] | [0x18, 0..0x80] => true,
+        [0x18, number @ ..] => {
+            let mut at = 0;
+            wire::varint(number, &mut at).is_ok() && at == number.len()
+        }
+        [0x21, bits @ ..] => bits.len() == 8,
+        _ => false,
+    };
+    value_is_valid && is_utf8(key)
+}
+
+/// UTF-8 check that is quick on the short ASCII strings of which telemetry consists.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let (words, rest) = text.as_chunks::<8>();
+    let mut bits = 0;
+    for word in words {
+        bits |= u64::from_le_bytes(*word);
+    }
+    let mut tail = 0;
+    for byte in rest {
+        tail |= byte;
+    }
+    (bits & HIGH_BITS == 0 && tail < 0x80) || std::str::from_utf8(text).is_ok()
+}

@@ -1,0 +1,367 @@
+//! Views of metrics.
+
+use crate::otlp::wire::{Fields, Value};
+
+use super::{Telemetry, View, view};
+
+/// The metrics of a request.
+pub type Metrics<'a> = Telemetry<'a, Metric<'a>>;
+
+/// One metric: a name, a unit, and data points of one type.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric<'a> {
+    message: MetricMessage<'a>,
+    data: Option<(u32, &'a [u8])>,
+}
+
+view! {
+    /// The part of a metric that is the same for all types.
+    MetricMessage {
+        /// Name.
+        1 name: str,
+        /// Description.
+        2 description: str,
+        /// Unit.
+        3 unit: str,
+        /// Metadata.
+        12 metadata: attributes,
+    }
+}
+
+impl<'a> View<'a> for Metric<'a> {
+    fn view(bytes: &'a [u8]) -> Self {
+        let data = Fields::new(bytes).find_map(|field| match (field.number, field.value) {
+            (5 | 7 | 9 | 10 | 11, Value::Len(body)) => Some((field.number, body)),
+            _ => None,
+        });
+        Self {
+            message: MetricMessage::view(bytes),
+            data,
+        }
+    }
+}
+
+impl<'a> Metric<'a> {
+    /// Name of the metric.
+    #[must_use]
+    pub fn name(&self) -> super::Str<'a> {
+        self.message.name()
+    }
+
+    /// What it measures, for people.
+    #[must_use]
+    pub fn description(&self) -> super::Str<'a> {
+        self.message.description()
+    }
+
+    /// Unit, in the [UCUM](https://ucum.org) notation.
+    #[must_use]
+    pub fn unit(&self) -> super::Str<'a> {
+        self.message.unit()
+    }
+
+    /// Attributes of the metric itself, not of its data points.
+    #[must_use]
+    pub fn metadata(&self) -> super::Attributes<'a> {
+        self.message.metadata()
+    }
+
+    /// The data points, by the metric's type; `None` if the metric has no type.
+    #[must_use]
+    pub fn data(&self) -> Option<MetricData<'a>> {
+        let (number, body) = self.data?;
+        Some(match number {
+            5 => MetricData::Gauge(Gauge::view(body)),
+            7 => MetricData::Sum(Sum::view(body)),
+            9 => MetricData::Histogram(Histogram::view(body)),
+            10 => MetricData::ExponentialHistogram(ExponentialHistogram::view(body)),
+            _ => MetricData::Summary(Summary::view(body)),
+        })
+    }
+
+    /// The protobuf bytes of this message, unknown fields included.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.message.bytes
+    }
+}
+
+/// The data points of a metric.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum MetricData<'a> {
+    /// Last values.
+    Gauge(Gauge<'a>),
+    /// Sums.
+    Sum(Sum<'a>),
+    /// Histograms with explicit bounds.
+    Histogram(Histogram<'a>),
+    /// Histograms with exponential bounds.
+    ExponentialHistogram(ExponentialHistogram<'a>),
+    /// Quantiles, as other systems report them.
+    Summary(Summary<'a>),
+}
+
+view! {
+    /// Last values.
+    Gauge {
+        /// The values.
+        1 points: repeated<NumberDataPoint>,
+    }
+}
+
+view! {
+    /// Sums.
+    Sum {
+        /// The values.
+        1 points: repeated<NumberDataPoint>,
+        /// Whether each point counts since the start or since the point before.
+        2 temporality: enumeration<AggregationTemporality>,
+        /// Whether the sum can only grow.
+        3 is_monotonic: bool,
+    }
+}
+
+view! {
+    /// Histograms with explicit bounds.
+    Histogram {
+        /// The values.
+        1 points: repeated<HistogramDataPoint>,
+        /// Whether each point counts since the start or since the point before.
+        2 temporality: enumeration<AggregationTemporality>,
+    }
+}
+
+view! {
+    /// Histograms with exponential bounds.
+    ExponentialHistogram {
+        /// The values.
+        1 points: repeated<ExponentialHistogramDataPoint>,
+        /// Whether each point counts since the start or since the point before.
+        2 temporality: enumeration<AggregationTemporality>,
+    }
+}
+
+view! {
+    /// Quantiles, as other systems report them.
+    Summary {
+        /// The values.
+        1 points: repeated<SummaryDataPoint>,
+    }
+}
+
+/// Over which time a point counts. A number that this version does not know is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct AggregationTemporality(pub i32);
+
+impl AggregationTemporality {
+    /// Not said.
+    pub const UNSPECIFIED: Self = Self(0);
+    /// Since the point before.
+    pub const DELTA: Self = Self(1);
+    /// Since the start.
+    pub const CUMULATIVE: Self = Self(2);
+}
+
+/// A value that is an integer or not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// An integer.
+    Int(i64),
+    /// A floating-point number.
+    Double(f64),
+}
+
+impl Number {
+    /// The value as a floating-point number; an integer beyond 2^53 is rounded.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Number::Int(value) => value as f64,
+            Number::Double(value) => value,
+        }
+    }
+}
+
+/// The bit of a data point's flags that says that no value was recorded: the series has ended.
+const NO_RECORDED_VALUE: u32 = 1;
+
+macro_rules! no_recorded_value {
+    ($($name:ident),*) => {$(
+        impl $name<'_> {
+            /// Whether the point says that its series has no value any more.
+            #[must_use]
+            pub fn no_recorded_value(&self) -> bool {
+                self.flags() & NO_RECORDED_VALUE != 0
+            }
+        }
+    )*};
+}
+no_recorded_value!(
+    NumberDataPoint,
+    HistogramDataPoint,
+    ExponentialHistogramDataPoint,
+    SummaryDataPoint
+);
+
+/// The value of a point or an exemplar, which is stored as a double under one field number or
+/// as an integer under another.
+fn number(double: Option<f64>, int: Option<i64>) -> Option<Number> {
+    double.map(Number::Double).or(int.map(Number::Int))
+}
+
+view! {
+    /// A single value.
+    NumberDataPoint {
+        /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
+        2 start_time_unix_nano: fixed64,
+        /// When it was taken, in nanoseconds since the Unix epoch.
+        3 time_unix_nano: fixed64,
+        /// The value if it is a double.
+        4 as_double: optional_double,
+        /// Samples that went into the value.
+        5 exemplars: repeated<Exemplar>,
+        /// The value if it is an integer.
+        6 as_int: optional_sfixed64,
+        /// Attributes, which tell one series from another.
+        7 attributes: attributes,
+        /// Flags of the point.
+        8 flags: uint32,
+    }
+}
+
+impl NumberDataPoint<'_> {
+    /// The value; `None` if the point has none.
+    #[must_use]
+    pub fn value(&self) -> Option<Number> {
+        number(self.as_double, self.as_int)
+    }
+}
+
+view! {
+    /// A histogram with explicit bounds.
+    HistogramDataPoint {
+        /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
+        2 start_time_unix_nano: fixed64,
+        /// When it was taken, in nanoseconds since the Unix epoch.
+        3 time_unix_nano: fixed64,
+        /// Number of values.
+        4 count: fixed64,
+        /// Sum of the values.
+        5 sum: optional_double,
+        /// Number of values in each bucket; one more than there are bounds, or none.
+        6 bucket_counts: packed<u64>,
+        /// Upper bounds of the buckets, inclusive, ascending; the last bucket has none.
+        7 explicit_bounds: packed<f64>,
+        /// Samples that went into the histogram.
+        8 exemplars: repeated<Exemplar>,
+        /// Attributes, which tell one series from another.
+        9 attributes: attributes,
+        /// Flags of the point.
+        10 flags: uint32,
+        /// The smallest value.
+        11 min: optional_double,
+        /// The largest value.
+        12 max: optional_double,
+    }
+}
+
+view! {
+    /// A histogram with exponential bounds.
+    ExponentialHistogramDataPoint {
+        /// Attributes, which tell one series from another.
+        1 attributes: attributes,
+        /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
+        2 start_time_unix_nano: fixed64,
+        /// When it was taken, in nanoseconds since the Unix epoch.
+        3 time_unix_nano: fixed64,
+        /// Number of values.
+        4 count: fixed64,
+        /// Sum of the values.
+        5 sum: optional_double,
+        /// Bucket bounds are powers of `2 ** (2 ** -scale)`.
+        6 scale: sint32,
+        /// Number of values whose magnitude is at most the zero threshold.
+        7 zero_count: fixed64,
+        /// Buckets of positive values; `None` if none were sent.
+        8 positive: optional_message<Buckets>,
+        /// Buckets of negative values; `None` if none were sent.
+        9 negative: optional_message<Buckets>,
+        /// Flags of the point.
+        10 flags: uint32,
+        /// Samples that went into the histogram.
+        11 exemplars: repeated<Exemplar>,
+        /// The smallest value.
+        12 min: optional_double,
+        /// The largest value.
+        13 max: optional_double,
+        /// Width of the zero bucket.
+        14 zero_threshold: double,
+    }
+}
+
+view! {
+    /// Buckets of an exponential histogram: bucket `offset + i` has count `i`.
+    Buckets {
+        /// Index of the first bucket.
+        1 offset: sint32,
+        /// Number of values in each bucket.
+        2 bucket_counts: packed_varints,
+    }
+}
+
+view! {
+    /// Quantiles of one series.
+    SummaryDataPoint {
+        /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
+        2 start_time_unix_nano: fixed64,
+        /// When it was taken, in nanoseconds since the Unix epoch.
+        3 time_unix_nano: fixed64,
+        /// Number of values.
+        4 count: fixed64,
+        /// Sum of the values.
+        5 sum: double,
+        /// The quantiles.
+        6 quantile_values: repeated<QuantileValue>,
+        /// Attributes, which tell one series from another.
+        7 attributes: attributes,
+        /// Flags of the point.
+        8 flags: uint32,
+    }
+}
+
+view! {
+    /// One quantile.
+    QuantileValue {
+        /// Which one: 0 (the smallest value) to 1 (the largest).
+        1 quantile: double,
+        /// Its value.
+        2 value: double,
+    }
+}
+
+view! {
+    /// A sample of the values that a point sums up.
+    Exemplar {
+        /// When it was taken, in nanoseconds since the Unix epoch.
+        2 time_unix_nano: fixed64,
+        /// The value if it is a double.
+        3 as_double: optional_double,
+        /// The span in which it was recorded: 8 bytes, or empty.
+        4 span_id: span_id,
+        /// The trace in which it was recorded: 16 bytes, or empty.
+        5 trace_id: trace_id,
+        /// The value if it is an integer.
+        6 as_int: optional_sfixed64,
+        /// Attributes that the point's series does not have.
+        7 filtered_attributes: attributes,
+    }
+}
+
+impl Exemplar<'_> {
+    /// The value; `None` if the exemplar has none.
+    #[must_use]
+    pub fn value(&self) -> Option<Number> {
+        number(self.as_double, self.as_int)
+    }
+}

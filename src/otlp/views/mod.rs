@@ -1,0 +1,447 @@
+//! Borrowing views of OTLP: every field of traces, metrics and logs, read in place.
+//!
+//! A view is a `Copy` struct over checked bytes. Nothing is allocated, nothing can fail, and no
+//! knowledge of protobuf is needed. The three signals have the same shape: resources, in them
+//! scopes, in them items.
+//!
+//! ```
+//! use tower_otlp::{ExportRequest, otlp::AnyValue};
+//!
+//! /// Counts the spans of each service.
+//! fn count(request: &ExportRequest) -> Vec<(String, usize)> {
+//!     let mut counts = Vec::new();
+//!     let Some(traces) = request.traces() else {
+//!         return counts;
+//!     };
+//!     for resource in traces.resources() {
+//!         let service = match resource.attributes().get("service.name") {
+//!             Some(AnyValue::Str(name)) => name.to_string(),
+//!             _ => "unknown".to_owned(),
+//!         };
+//!         let spans = resource.scopes().map(|scope| scope.items().count()).sum();
+//!         counts.push((service, spans));
+//!     }
+//!     counts
+//! }
+//! # let bytes = vec![0x0a, 0x04, 0x12, 0x02, 0x12, 0x00];
+//! # let request = ExportRequest::from_protobuf(tower_otlp::Signal::Traces, bytes).unwrap();
+//! # assert_eq!(count(&request), [("unknown".to_owned(), 1)]);
+//! ```
+
+mod common;
+mod logs;
+mod metrics;
+mod traces;
+
+use std::{fmt, marker::PhantomData};
+
+pub use common::{
+    AnyValue, Array, ArrayIter, Attributes, AttributesIter, EntityRef, Packed, PackedScalar,
+    PackedVarints, Resource, Scope, SpanId, Str, TraceId,
+};
+pub use logs::{LogRecord, Logs, SeverityNumber};
+pub use metrics::{
+    AggregationTemporality, Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
+    Gauge, Histogram, HistogramDataPoint, Metric, MetricData, Metrics, Number, NumberDataPoint,
+    QuantileValue, Sum, Summary, SummaryDataPoint,
+};
+pub use traces::{Event, Link, Span, SpanKind, Status, StatusCode, Traces};
+
+use super::wire::{Fields, Value};
+
+mod sealed {
+    /// A view that can be made from the body of its message.
+    pub trait View<'a>: Copy {
+        fn view(bytes: &'a [u8]) -> Self;
+    }
+}
+pub(crate) use sealed::View;
+
+/// Declares a view: a message's name, and its fields as `number name: kind`.
+///
+/// One pass over the message reads all scalars; repeated fields are kept as the window of bytes
+/// in which they stand (canonical form has them side by side) and are read when iterated over.
+macro_rules! view {
+    (
+        $(#[$meta:meta])*
+        $name:ident {
+            $( $(#[$field_meta:meta])* $number:literal $field:ident : $kind:ident $(<$of:ident>)? ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name<'a> {
+            bytes: &'a [u8],
+            $( $field: $crate::otlp::views::view!(@store $kind), )*
+        }
+
+        impl<'a> $name<'a> {
+            $(
+                $(#[$field_meta])*
+                #[must_use]
+                #[inline]
+                pub fn $field(&self) -> $crate::otlp::views::view!(@type $kind $(<$of>)?) {
+                    $crate::otlp::views::view!(@get self.$field, $kind $(<$of>)?)
+                }
+            )*
+
+            /// The protobuf bytes of this message, unknown fields included.
+            #[must_use]
+            pub fn as_bytes(&self) -> &'a [u8] {
+                self.bytes
+            }
+        }
+
+        impl<'a> $crate::otlp::views::View<'a> for $name<'a> {
+            #[inline]
+            fn view(bytes: &'a [u8]) -> Self {
+                use $crate::otlp::wire::{Fields, Value};
+                let mut this = Self {
+                    bytes,
+                    $( $field: Default::default(), )*
+                };
+                let mut fields = Fields::new(bytes);
+                while let Some(field) = fields.next() {
+                    match (field.number, field.value) {
+                        $( $crate::otlp::views::view!(@pattern $number $kind value) =>
+                            $crate::otlp::views::view!(@set this.$field, $kind, value, bytes, fields, field), )*
+                        _ => {}
+                    }
+                }
+                this
+            }
+        }
+    };
+
+    (@store str) => { &'a [u8] };
+    (@store trace_id) => { &'a [u8] };
+    (@store span_id) => { &'a [u8] };
+    (@store message) => { &'a [u8] };
+    (@store optional_message) => { Option<&'a [u8]> };
+    (@store any) => { Option<&'a [u8]> };
+    (@store repeated) => { &'a [u8] };
+    (@store attributes) => { &'a [u8] };
+    (@store packed) => { &'a [u8] };
+    (@store packed_varints) => { &'a [u8] };
+    (@store fixed64) => { u64 };
+    (@store fixed32) => { u32 };
+    (@store double) => { f64 };
+    (@store optional_double) => { Option<f64> };
+    (@store optional_sfixed64) => { Option<i64> };
+    (@store uint32) => { u32 };
+    (@store uint64) => { u64 };
+    (@store bool) => { bool };
+    (@store enumeration) => { i32 };
+    (@store sint32) => { i32 };
+
+    (@type str) => { $crate::otlp::views::Str<'a> };
+    (@type trace_id) => { $crate::otlp::views::TraceId<'a> };
+    (@type span_id) => { $crate::otlp::views::SpanId<'a> };
+    (@type message<$of:ident>) => { $of<'a> };
+    (@type optional_message<$of:ident>) => { Option<$of<'a>> };
+    (@type any) => { $crate::otlp::views::AnyValue<'a> };
+    (@type repeated<$of:ident>) => { $crate::otlp::views::Repeated<'a, $of<'a>> };
+    (@type attributes) => { $crate::otlp::views::Attributes<'a> };
+    (@type packed<$of:ident>) => { $crate::otlp::views::Packed<'a, $of> };
+    (@type packed_varints) => { $crate::otlp::views::PackedVarints<'a> };
+    (@type enumeration<$of:ident>) => { $of };
+    (@type $kind:ident) => { $crate::otlp::views::view!(@store $kind) };
+
+    (@get $this:ident.$field:ident, str) => { $crate::otlp::views::Str::new($this.$field) };
+    (@get $this:ident.$field:ident, trace_id) => { $crate::otlp::views::TraceId::new($this.$field) };
+    (@get $this:ident.$field:ident, span_id) => { $crate::otlp::views::SpanId::new($this.$field) };
+    (@get $this:ident.$field:ident, message<$of:ident>) => {
+        <$of<'a> as $crate::otlp::views::View<'a>>::view($this.$field)
+    };
+    (@get $this:ident.$field:ident, optional_message<$of:ident>) => {
+        $this.$field.map(<$of<'a> as $crate::otlp::views::View<'a>>::view)
+    };
+    (@get $this:ident.$field:ident, any) => {
+        $this.$field.map_or($crate::otlp::views::AnyValue::Empty, $crate::otlp::views::View::view)
+    };
+    (@get $this:ident.$field:ident, repeated<$of:ident>) => { $crate::otlp::views::Repeated::new($this.$field) };
+    (@get $this:ident.$field:ident, attributes) => { $crate::otlp::views::Attributes::new($this.$field) };
+    (@get $this:ident.$field:ident, packed<$of:ident>) => { $crate::otlp::views::Packed::new($this.$field) };
+    (@get $this:ident.$field:ident, packed_varints) => { $crate::otlp::views::PackedVarints::new($this.$field) };
+    (@get $this:ident.$field:ident, enumeration<$of:ident>) => { $of($this.$field) };
+    (@get $this:ident.$field:ident, $kind:ident) => { $this.$field };
+
+    (@pattern $number:literal fixed64 $value:ident) => { ($number, Value::Fixed64($value)) };
+    (@pattern $number:literal fixed32 $value:ident) => { ($number, Value::Fixed32($value)) };
+    (@pattern $number:literal double $value:ident) => { ($number, Value::Fixed64($value)) };
+    (@pattern $number:literal optional_double $value:ident) => { ($number, Value::Fixed64($value)) };
+    (@pattern $number:literal optional_sfixed64 $value:ident) => { ($number, Value::Fixed64($value)) };
+    (@pattern $number:literal uint32 $value:ident) => { ($number, Value::Varint($value)) };
+    (@pattern $number:literal uint64 $value:ident) => { ($number, Value::Varint($value)) };
+    (@pattern $number:literal bool $value:ident) => { ($number, Value::Varint($value)) };
+    (@pattern $number:literal enumeration $value:ident) => { ($number, Value::Varint($value)) };
+    (@pattern $number:literal sint32 $value:ident) => { ($number, Value::Varint($value)) };
+    (@pattern $number:literal $kind:ident $value:ident) => { ($number, Value::Len($value)) };
+
+    (@set $this:ident.$field:ident, fixed64, $value:ident, $($rest:tt)*) => { $this.$field = $value };
+    (@set $this:ident.$field:ident, fixed32, $value:ident, $($rest:tt)*) => { $this.$field = $value };
+    (@set $this:ident.$field:ident, double, $value:ident, $($rest:tt)*) => { $this.$field = f64::from_bits($value) };
+    (@set $this:ident.$field:ident, optional_double, $value:ident, $($rest:tt)*) => { $this.$field = Some(f64::from_bits($value)) };
+    (@set $this:ident.$field:ident, optional_sfixed64, $value:ident, $($rest:tt)*) => { $this.$field = Some($value.cast_signed()) };
+    // Protobuf truncates a varint to the width of its field.
+    (@set $this:ident.$field:ident, uint32, $value:ident, $($rest:tt)*) => { $this.$field = $value as u32 };
+    (@set $this:ident.$field:ident, uint64, $value:ident, $($rest:tt)*) => { $this.$field = $value };
+    (@set $this:ident.$field:ident, bool, $value:ident, $($rest:tt)*) => { $this.$field = $value != 0 };
+    (@set $this:ident.$field:ident, enumeration, $value:ident, $($rest:tt)*) => { $this.$field = $value as i32 };
+    (@set $this:ident.$field:ident, sint32, $value:ident, $($rest:tt)*) => { $this.$field = $crate::otlp::views::zigzag($value) };
+    (@set $this:ident.$field:ident, optional_message, $value:ident, $($rest:tt)*) => { $this.$field = Some($value) };
+    (@set $this:ident.$field:ident, any, $value:ident, $($rest:tt)*) => { $this.$field = Some($value) };
+    (@set $this:ident.$field:ident, repeated, $value:ident, $bytes:ident, $fields:ident, $raw:ident) => {
+        { let _ = $value; $this.$field = $crate::otlp::views::widen($this.$field, $bytes, &$fields, $raw.raw) }
+    };
+    (@set $this:ident.$field:ident, attributes, $value:ident, $bytes:ident, $fields:ident, $raw:ident) => {
+        { let _ = $value; $this.$field = $crate::otlp::views::widen($this.$field, $bytes, &$fields, $raw.raw) }
+    };
+    (@set $this:ident.$field:ident, $kind:ident, $value:ident, $($rest:tt)*) => { $this.$field = $value };
+}
+pub(crate) use view;
+
+/// Makes the window of a repeated field reach to the end of the field just read.
+#[inline]
+pub(crate) fn widen<'a>(
+    window: &'a [u8],
+    message: &'a [u8],
+    fields: &Fields<'a>,
+    raw: &'a [u8],
+) -> &'a [u8] {
+    let end = fields.position();
+    let length = window.len() + raw.len();
+    message.get(end.saturating_sub(length)..end).unwrap_or(raw)
+}
+
+/// Decodes the zigzag form of a signed integer, which protobuf truncates to 32 bits.
+#[inline]
+pub(crate) const fn zigzag(value: u64) -> i32 {
+    let value = value as u32;
+    (value >> 1) as i32 ^ -((value & 1) as i32)
+}
+
+/// The values of a repeated message field, read one by one.
+pub struct Repeated<'a, T> {
+    fields: Fields<'a>,
+    _item: PhantomData<fn() -> T>,
+}
+
+impl<'a, T> Repeated<'a, T> {
+    pub(crate) const fn new(window: &'a [u8]) -> Self {
+        Self {
+            fields: Fields::new(window),
+            _item: PhantomData,
+        }
+    }
+
+    /// Whether there are no more values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.clone().next().is_none()
+    }
+}
+
+impl<T> Clone for Repeated<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Repeated<'_, T> {}
+
+impl<T> fmt::Debug for Repeated<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Repeated({} left)", self.fields.clone().count())
+    }
+}
+
+impl<'a, T: View<'a>> Iterator for Repeated<'a, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self.fields.next()?.value {
+            Value::Len(body) => Some(T::view(body)),
+            _ => None,
+        }
+    }
+}
+
+/// All telemetry of one request: the groups of items, by resource.
+///
+/// [`Traces`], [`Metrics`] and [`Logs`] are this with their item.
+pub struct Telemetry<'a, T> {
+    bytes: &'a [u8],
+    _item: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Telemetry<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Telemetry<'_, T> {}
+
+impl<T> fmt::Debug for Telemetry<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Telemetry({} bytes)", self.bytes.len())
+    }
+}
+
+impl<'a, T> Telemetry<'a, T> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            _item: PhantomData,
+        }
+    }
+
+    /// The items, grouped by the resource that made them.
+    pub fn resources(&self) -> Resources<'a, T> {
+        Resources {
+            fields: Fields::new(self.bytes),
+            _item: PhantomData,
+        }
+    }
+}
+
+/// Iterator over the resources of a request.
+pub struct Resources<'a, T> {
+    fields: Fields<'a>,
+    _item: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for Resources<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resources")
+    }
+}
+
+impl<'a, T> Iterator for Resources<'a, T> {
+    type Item = ResourceGroup<'a, T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            // Unknown fields may stand beside the resources of a request.
+            let field = self.fields.next()?;
+            if let (1, Value::Len(body)) = (field.number, field.value) {
+                return Some(ResourceGroup {
+                    message: GroupMessage::view(body),
+                    _item: PhantomData,
+                });
+            }
+        }
+    }
+}
+
+view! {
+    /// `ResourceSpans`, `ScopeSpans` and their like: the same fields under the same numbers.
+    GroupMessage {
+        /// The resource or the scope.
+        1 head: message<Resource>,
+        /// The scopes or the items.
+        2 children: repeated<Resource>,
+        /// The schema URL.
+        3 schema_url: str,
+    }
+}
+
+/// The items of one resource: `ResourceSpans`, `ResourceMetrics`, `ResourceLogs`.
+pub struct ResourceGroup<'a, T> {
+    message: GroupMessage<'a>,
+    _item: PhantomData<fn() -> T>,
+}
+
+impl<'a, T> ResourceGroup<'a, T> {
+    /// The resource; an empty one if none was sent.
+    #[must_use]
+    pub fn resource(&self) -> Resource<'a> {
+        Resource::view(self.message.head)
+    }
+
+    /// The attributes of the resource.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        self.resource().attributes()
+    }
+
+    /// Schema URL of the resource.
+    #[must_use]
+    pub fn schema_url(&self) -> Str<'a> {
+        self.message.schema_url()
+    }
+
+    /// The items, grouped by the instrumentation scope that made them.
+    #[must_use]
+    pub fn scopes(&self) -> Repeated<'a, ScopeGroup<'a, T>> {
+        Repeated::new(self.message.children)
+    }
+
+    /// The protobuf bytes of this group, unknown fields included.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.message.bytes
+    }
+}
+
+/// The items of one instrumentation scope: `ScopeSpans`, `ScopeMetrics`, `ScopeLogs`.
+pub struct ScopeGroup<'a, T> {
+    message: GroupMessage<'a>,
+    _item: PhantomData<fn() -> T>,
+}
+
+impl<'a, T> View<'a> for ScopeGroup<'a, T> {
+    fn view(bytes: &'a [u8]) -> Self {
+        Self {
+            message: GroupMessage::view(bytes),
+            _item: PhantomData,
+        }
+    }
+}
+
+impl<'a, T> ScopeGroup<'a, T> {
+    /// The instrumentation scope; an empty one if none was sent.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'a> {
+        Scope::view(self.message.head)
+    }
+
+    /// Schema URL of the items.
+    #[must_use]
+    pub fn schema_url(&self) -> Str<'a> {
+        self.message.schema_url()
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn items(&self) -> Repeated<'a, T> {
+        Repeated::new(self.message.children)
+    }
+
+    /// The protobuf bytes of this group, unknown fields included.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.message.bytes
+    }
+}
+
+macro_rules! group_impls {
+    ($($name:ident),*) => {$(
+        impl<T> Clone for $name<'_, T> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<T> Copy for $name<'_, T> {}
+
+        impl<T> fmt::Debug for $name<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({} bytes)"), self.message.bytes.len())
+            }
+        }
+    )*};
+}
+group_impls!(ResourceGroup, ScopeGroup);

@@ -1,0 +1,10 @@
+//! Receivers: where telemetry comes in.
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "receiver-grpc")]
+mod grpc;
+#[cfg(feature = "receiver-http")]
+mod http;
+#[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
+mod status;

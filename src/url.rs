@@ -1,0 +1,1 @@
+//! An exporter from a URL.
