@@ -1,1 +1,1 @@
-//! otlp_grpc
+//! The OTLP gRPC exporter, over real sockets.
