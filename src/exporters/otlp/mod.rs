@@ -5,3 +5,6 @@ mod env;
 mod grpc;
 #[cfg(feature = "otlp-http")]
 mod http;
+
+#[cfg(feature = "otlp-grpc")]
+pub use grpc::{OtlpGrpcBuilder, OtlpGrpcExporter, OtlpGrpcFuture};
