@@ -8,3 +8,6 @@ mod grpc;
 mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod status;
+
+#[cfg(feature = "receiver-http")]
+pub use http::{OtlpHttpReceiver, ResponseFuture as OtlpHttpResponseFuture};

@@ -5,3 +5,6 @@ mod env;
 mod grpc;
 #[cfg(feature = "otlp-http")]
 mod http;
+
+#[cfg(feature = "otlp-http")]
+pub use http::{OtlpHttpExporter, OtlpHttpExporterBuilder, ResponseFuture as OtlpHttpFuture};
