@@ -86,10 +86,10 @@ impl Params {
     #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
     pub(super) fn headers(&mut self) -> Vec<(String, String)> {
         self.asked_for.push(HEADER_HELP);
-        let is_header = |param: &mut Param| param.name.len() > HEADER.len() && param.name.starts_with(HEADER);
+        let is_header = |name: &str| name.len() > HEADER.len() && name.starts_with(HEADER);
         self.given
-            .extract_if(.., is_header)
-            .map(|param| (param.name[HEADER.len()..].to_owned(), param.value))
+            .extract_if(.., |param| is_header(&param.name))
+            .map(|mut param| (param.name.split_off(HEADER.len()), param.value))
             .collect()
     }
 
@@ -104,7 +104,10 @@ impl Params {
             format!("parameter `{}`", left.name)
         };
         let allowed = self.asked_for.join(", ");
-        let message = format!("{}: knows no such parameter; there are {allowed}", self.scheme);
+        let message = format!(
+            "{}: knows no such parameter; there are {allowed}",
+            self.scheme
+        );
         Err(UrlError::new(part, message))
     }
 }

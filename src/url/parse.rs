@@ -40,7 +40,10 @@ impl Target {
     pub(super) fn authority(&self, default_port: u16) -> Result<String, UrlError> {
         match self.url.host_str() {
             None | Some("") => Err(UrlError::new("host", "it is missing; write //host:port")),
-            Some(host) => Ok(format!("{host}:{}", self.url.port().unwrap_or(default_port))),
+            Some(host) => Ok(format!(
+                "{host}:{}",
+                self.url.port().unwrap_or(default_port)
+            )),
         }
     }
 

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 /// One of a few names.
-pub(super) fn one_of<T: Copy>(
-    value: &str,
-    choices: &[(&'static str, T)],
-) -> Result<T, String> {
+pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&'static str, T)]) -> Result<T, String> {
     choices
         .iter()
         .find_map(|(name, choice)| (*name == value).then_some(*choice))
@@ -88,12 +85,31 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, millis) in [("500ms", 500), ("5s", 5000), ("1m", 60_000), ("2h", 7_200_000)] {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("5s", 5000),
+            ("1m", 60_000),
+            ("2h", 7_200_000),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)));
-            assert_eq!(duration_or_none(text), Ok(Some(Duration::from_millis(millis))));
+            assert_eq!(
+                duration_or_none(text),
+                Ok(Some(Duration::from_millis(millis)))
+            );
         }
         assert_eq!(duration_or_none("none"), Ok(None));
-        for bad in ["", "5", "s", "0s", "-5s", "1.5s", "5 s", "5sec", "99999999999999999999s", "9999999999999999999h"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "0s",
+            "-5s",
+            "1.5s",
+            "5 s",
+            "5sec",
+            "99999999999999999999s",
+            "9999999999999999999h",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
             assert!(duration_or_none(bad).is_err(), "{bad}");
         }
@@ -101,10 +117,26 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("1", 1), ("10B", 10), ("2KB", 2000), ("64KiB", 65_536), ("4MiB", 4 << 20), ("1GiB", 1 << 30)] {
+        for (text, bytes) in [
+            ("1", 1),
+            ("10B", 10),
+            ("2KB", 2000),
+            ("64KiB", 65_536),
+            ("4MiB", 4 << 20),
+            ("1GiB", 1 << 30),
+        ] {
             assert_eq!(size(text), Ok(bytes));
         }
-        for bad in ["", "0", "KiB", "4M", "4 MiB", "-1", "99999999999999999999GiB", "9999999999999999999GiB"] {
+        for bad in [
+            "",
+            "0",
+            "KiB",
+            "4M",
+            "4 MiB",
+            "-1",
+            "99999999999999999999GiB",
+            "9999999999999999999GiB",
+        ] {
             assert!(size(bad).is_err(), "{bad}");
         }
     }
