@@ -55,7 +55,7 @@ use crate::BoxExporter;
 /// | `header.NAME` | OTLP | sent with each request |
 /// | `user_agent` | OTLP | text |
 /// | `max_request_bytes` | OTLP | a size |
-/// | `keepalive` | OTLP/gRPC | a duration: how often an idle connection is probed |
+/// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
 /// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
 /// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
@@ -70,10 +70,8 @@ use crate::BoxExporter;
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
-/// credentials are ever in it.
-///
-/// # Panics
-/// OTLP/gRPC needs a tokio runtime around the call, as its builder does.
+/// credentials are ever in it. OTLP/gRPC must be made inside a tokio runtime; to make it outside
+/// is an error, too.
 pub fn from_url(url: &str) -> Result<BoxExporter, UrlError> {
     let (name, _) = url
         .trim()

@@ -142,7 +142,7 @@ mod otlp_http {
             "{text}"
         );
         let text = error("otlp+http://h?tiemout=1s");
-        let allowed = "header.NAME, compression, timeout, user_agent, max_request_bytes, encoding";
+        let allowed = "header.NAME, compression, user_agent, max_request_bytes, timeout, encoding";
         assert!(text.contains(allowed), "{text}");
     }
 
@@ -198,5 +198,72 @@ mod otlp_http {
             text.starts_with("exporter URL: as a whole: the exporter cannot be built: "),
             "{text}"
         );
+    }
+}
+
+#[cfg(feature = "otlp-grpc")]
+mod otlp_grpc {
+    use super::*;
+
+    #[tokio::test]
+    async fn good_urls() {
+        for good in [
+            "otlp+grpc://localhost",
+            "otlp+grpc://localhost:4317/",
+            "otlp+grpc://[::1]:4317?compression=gzip&timeout=5s&header.x-key=v",
+            "otlp+grpc://h?timeout=none&connect_timeout=1s&keepalive=none",
+            "otlp+grpc://h?keepalive=1m&user_agent=shop/1.2&max_request_bytes=4MB",
+        ] {
+            if let Err(error) = from_url(good) {
+                panic!("{good}: {error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bad_urls() {
+        for (bad, message) in [
+            ("otlp+grpc:", "host: it is missing; write //host:port"),
+            ("otlp+grpc://h/v1/traces", "path: this exporter takes none"),
+            (
+                "otlp+grpc://h?keepalive=soon",
+                "parameter `keepalive`: `soon` is not a duration; write 500ms, 5s, 1m or 2h; or none, for no limit",
+            ),
+        ] {
+            assert_eq!(error(bad), format!("exporter URL: {message}"), "{bad}");
+        }
+        let text = error("otlp+grpc://user:s3cret@h");
+        assert!(text.contains("header.authorization") && !text.contains("s3cret"), "{text}");
+        let text = error("otlp+grpc://h?encoding=json");
+        assert!(text.contains("parameter `encoding`: otlp+grpc: knows no such"), "{text}");
+        let text = error("otlp+grpc://h?header.x=s3cret%0a");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_runtime_is_an_error() {
+        let text = error("otlp+grpc://h");
+        assert!(text.contains("tokio runtime"), "{text}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn sockets() {
+        assert!(from_url("otlp+unix:///run/otel%20sock?timeout=1s").is_ok());
+        for bad in ["otlp+unix:", "otlp+unix:///", "otlp+unix:run/otel.sock"] {
+            let text = error(bad);
+            assert!(text.starts_with("exporter URL: path: "), "{text}");
+        }
+        let text = error("otlp+unix://run/otel.sock");
+        assert!(text.starts_with("exporter URL: host: there is none to be"), "{text}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[tokio::test]
+    async fn tls_parameters() {
+        let text = error("otlp+grpcs://h?ca=/no/such/file.pem");
+        assert!(text.contains("parameter `ca`: `/no/such/file.pem` cannot be read"), "{text}");
+        let text = error("otlp+grpc://h?server_name=x");
+        assert!(text.contains("parameter `server_name`: otlp+grpc: knows no such"), "{text}");
     }
 }

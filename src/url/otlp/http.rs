@@ -10,7 +10,7 @@ use crate::{
     url::{
         UrlError,
         parse::Target,
-        value::{duration, one_of},
+        value::{duration, duration_or_none, one_of},
     },
 };
 
@@ -41,6 +41,9 @@ fn builder(
     let endpoint = format!("{scheme}://{user_info}{authority}{path}");
     let params = &mut target.params;
     let mut builder = common_options!(params, OtlpHttpExporter::builder().endpoint(endpoint));
+    if let Some(value) = params.read("timeout", duration_or_none)? {
+        builder = builder.timeout(value);
+    }
     let encodings = [("protobuf", Encoding::Protobuf), ("json", Encoding::Json)];
     if let Some(value) = params.read("encoding", |value| one_of(value, &encodings))? {
         builder = builder.encoding(value);
