@@ -7,5 +7,5 @@ mod grpc;
 pub mod http;
 
 #[cfg(feature = "otlp-http")]
-pub use self::http::{OtlpHttpExporter, OtlpHttpExporterBuilder};
+pub use self::http::{OtlpHttpBuilder, OtlpHttpExporter, OtlpHttpFuture};
 pub use env::{EnvError, from_env, from_lookup};

@@ -37,8 +37,11 @@ fn http(settings: &Settings, encoding: crate::Encoding) -> Result<BoxExporter, E
     let mut builder = OtlpHttpExporter::builder()
         .encoding(encoding)
         .compression(settings.compression)
-        .timeout(settings.timeout)
         .headers(settings.headers.iter().cloned());
+    builder = match settings.timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder.no_timeout(),
+    };
     if let Some(endpoint) = &settings.endpoint {
         Endpoint::parse(&endpoint.value).map_err(|problem| endpoint.error(problem))?;
         builder = match endpoint.for_signal {
