@@ -85,7 +85,7 @@ impl HttpClientOptions {
     /// Makes the client.
     ///
     /// # Errors
-    /// The proxy's URL is invalid, a certificate or a key cannot be read, there is no
+    /// [`ErrorKind::Unsupported`] if the proxy's URL is invalid, a certificate or a key cannot be read, there is no
     /// certificate authority to trust, or the Cargo feature `tls` is needed and not enabled.
     pub fn build(&self) -> Result<ReqwestService, ExportError> {
         // User-Agent is the exporter's to set, on each request, whatever the transport.
@@ -162,7 +162,7 @@ fn proxy(url: &str) -> Result<reqwest::Proxy, ExportError> {
 }
 
 pub(super) fn invalid(message: &str) -> ExportError {
-    ExportError::new(ErrorKind::Rejected, message)
+    ExportError::new(ErrorKind::Unsupported, message)
 }
 
 impl fmt::Debug for HttpClientOptions {

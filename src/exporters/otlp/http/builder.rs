@@ -1,34 +1,18 @@
 //! Options of the OTLP/HTTP exporter.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Config, OtlpHttpExporter};
+use super::{Config, NAME, OtlpHttpExporter, is_reserved};
 use crate::{
     Compression, Encoding, ErrorKind, ExportError, RetryAdvice, Signal,
     classify::Overrides,
     exporters::http::{Endpoint, HttpClientOptions, ReqwestService, Secrets},
 };
 
-/// The form that the specification asks for ("OpenTelemetry Protocol Exporter", "User Agent"),
-/// with the product before it.
-const USER_AGENT: &str = concat!(
-    "tower-otlp/",
-    env!("CARGO_PKG_VERSION"),
-    " OTel-OTLP-Exporter-Rust/",
-    env!("CARGO_PKG_VERSION"),
-);
-
-/// Headers that describe the body or the connection, and are the exporter's own to set.
-const OWN_HEADERS: [HeaderName; 6] = [
-    header::CONTENT_TYPE,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-    header::HOST,
-];
+/// The form that the specification asks for: "OpenTelemetry Protocol Exporter", "User Agent".
+const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-Rust-tower/", env!("CARGO_PKG_VERSION"));
 
 /// Options of an [`OtlpHttpExporter`].
 ///
@@ -44,14 +28,14 @@ const OWN_HEADERS: [HeaderName; 6] = [
 ///
 /// `Debug` shows the names of headers, never their values, and URLs without user and password.
 #[derive(Clone)]
-pub struct OtlpHttpExporterBuilder {
+pub struct OtlpHttpBuilder {
     endpoint: String,
     /// In the order of `Signal::ALL`.
     signal_endpoints: [Option<String>; 3],
     encoding: Encoding,
     compression: Compression,
     headers: Vec<(String, String)>,
-    forward: Vec<String>,
+    forward: bool,
     user_agent: Option<String>,
     timeout: Option<Duration>,
     max_request_bytes: usize,
@@ -60,7 +44,7 @@ pub struct OtlpHttpExporterBuilder {
     client: HttpClientOptions,
 }
 
-impl Default for OtlpHttpExporterBuilder {
+impl Default for OtlpHttpBuilder {
     fn default() -> Self {
         Self {
             endpoint: "http://localhost:4318".to_owned(),
@@ -68,7 +52,7 @@ impl Default for OtlpHttpExporterBuilder {
             encoding: Encoding::Protobuf,
             compression: Compression::None,
             headers: Vec::new(),
-            forward: Vec::new(),
+            forward: false,
             user_agent: None,
             timeout: Some(Duration::from_secs(10)),
             max_request_bytes: 64 << 20,
@@ -79,7 +63,7 @@ impl Default for OtlpHttpExporterBuilder {
     }
 }
 
-impl OtlpHttpExporterBuilder {
+impl OtlpHttpBuilder {
     /// Sets the base URL; `/v1/traces`, `/v1/metrics` or `/v1/logs` is appended to its path. A
     /// user and password in it become Basic authentication.
     #[must_use]
@@ -154,16 +138,12 @@ impl OtlpHttpExporterBuilder {
         self
     }
 
-    /// Sends on these headers of the request's [`Metadata`](crate::Metadata), in place of
-    /// configured ones of the same name. `traceparent` and `tracestate` stand for its trace
-    /// context. Default: none.
+    /// Whether to send the headers and the trace context of each request's
+    /// [`Metadata`](crate::Metadata) on. Headers set by [`header`](Self::header) win. Default:
+    /// false.
     #[must_use]
-    pub fn forward_headers<I>(mut self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.forward.extend(names.into_iter().map(Into::into));
+    pub const fn forward_headers(mut self, forward: bool) -> Self {
+        self.forward = forward;
         self
     }
 
@@ -174,11 +154,17 @@ impl OtlpHttpExporterBuilder {
         self
     }
 
-    /// Sets how long one attempt may take, from sending to the end of the answer. Default:
-    /// 10 s. `None` means no limit.
+    /// Limits each attempt, from the call to the end of the answer. Default: 10 s.
     #[must_use]
-    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.timeout = timeout.into();
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets no limit: for a timeout layer above the exporter.
+    #[must_use]
+    pub const fn no_timeout(mut self) -> Self {
+        self.timeout = None;
         self
     }
 
@@ -245,33 +231,58 @@ impl OtlpHttpExporterBuilder {
         self
     }
 
-    /// Makes the exporter with the default client.
+    /// Builds the exporter with the default client.
     ///
     /// # Errors
-    /// A URL or a header is invalid, or the client [cannot be built](HttpClientOptions::build).
+    /// [`ErrorKind::Unsupported`] if a URL or a header is invalid, or if the client
+    /// [cannot be built](HttpClientOptions::build).
     pub fn build(self) -> Result<OtlpHttpExporter, ExportError> {
+        self.build_with(|client| client)
+    }
+
+    /// Builds the exporter over the default client with tower layers on it.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    ///
+    /// ```
+    /// use http::{HeaderValue, Request};
+    /// use tower::ServiceBuilder;
+    /// use tower_otlp::exporters::{http::RequestBody, otlp::OtlpHttpExporter};
+    ///
+    /// # fn token() -> HeaderValue { HeaderValue::from_static("Bearer ...") }
+    /// let exporter = OtlpHttpExporter::builder().build_with(|client| {
+    ///     ServiceBuilder::new()
+    ///         .map_request(|mut request: Request<RequestBody>| {
+    ///             request.headers_mut().insert("authorization", token());
+    ///             request
+    ///         })
+    ///         .service(client)
+    /// })?;
+    /// # let _ = exporter;
+    /// # Ok::<(), tower_otlp::ExportError>(())
+    /// ```
+    pub fn build_with<S>(
+        self,
+        wrap: impl FnOnce(ReqwestService) -> S,
+    ) -> Result<OtlpHttpExporter<S>, ExportError> {
         let config = self.config()?;
         let https = config.endpoints.iter().any(Endpoint::is_https);
-        let inner: ReqwestService = self
+        let client = self
             .client
             .https(https)
             .build()
             .map_err(|error| config.name(error, Signal::Traces))?;
-        Ok(OtlpHttpExporter {
-            inner,
-            config: Arc::new(config),
-        })
+        Ok(OtlpHttpExporter::with_config(wrap(client), config))
     }
 
-    /// Makes the exporter with this transport. The options of the client are not used then.
+    /// Builds the exporter on another HTTP service. The options of the client (TLS, proxy) have
+    /// no meaning then.
     ///
     /// # Errors
-    /// A URL or a header is invalid.
-    pub fn build_with<S>(self, transport: S) -> Result<OtlpHttpExporter<S>, ExportError> {
-        Ok(OtlpHttpExporter {
-            inner: transport,
-            config: Arc::new(self.config()?),
-        })
+    /// [`ErrorKind::Unsupported`] if a URL or a header is invalid.
+    pub fn build_on<S>(self, service: S) -> Result<OtlpHttpExporter<S>, ExportError> {
+        Ok(OtlpHttpExporter::with_config(service, self.config()?))
     }
 
     fn config(&self) -> Result<Config, ExportError> {
@@ -293,11 +304,7 @@ impl OtlpHttpExporterBuilder {
             encoding: self.encoding,
             compression: self.compression,
             headers,
-            forward: self
-                .forward
-                .iter()
-                .map(|name| header_name(name))
-                .collect::<Result<_, _>>()?,
+            forward: self.forward,
             timeout: self.timeout,
             max_request_bytes: self.max_request_bytes,
             max_response_bytes: self.max_response_bytes,
@@ -349,24 +356,27 @@ fn header_name(name: &str) -> Result<HeaderName, ExportError> {
     let parsed: HeaderName = name
         .parse()
         .map_err(|_| invalid("a header's name is invalid".to_owned()))?;
-    if OWN_HEADERS.contains(&parsed) {
+    if is_reserved(&parsed) {
         return Err(invalid(format!("header {parsed} is set by the exporter")));
     }
     Ok(parsed)
 }
 
 fn invalid(message: String) -> ExportError {
-    ExportError::new(ErrorKind::Rejected, message)
+    ExportError::new(
+        ErrorKind::Unsupported,
+        format!("the {NAME} exporter cannot be built: {message}"),
+    )
 }
 
-impl fmt::Debug for OtlpHttpExporterBuilder {
+impl fmt::Debug for OtlpHttpBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |signal| match self.endpoint_of(signal) {
             Ok(endpoint) => endpoint.shown.to_string(),
             Err(_) => "(invalid)".to_owned(),
         };
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
-        f.debug_struct("OtlpHttpExporterBuilder")
+        f.debug_struct("OtlpHttpBuilder")
             .field("endpoints", &Signal::ALL.map(shown))
             .field("encoding", &self.encoding)
             .field("compression", &self.compression)

@@ -34,7 +34,7 @@
 //! | 3xx | an error: redirects are not followed |
 //! | anything else | an error without a retry |
 //!
-//! [`on_status`](OtlpHttpExporterBuilder::on_status) replaces a row.
+//! [`on_status`](OtlpHttpBuilder::on_status) replaces a row.
 //!
 //! # The transport
 //!
@@ -55,7 +55,7 @@
 //! let backend = tower::service_fn(|request: ExportRequest| async move {
 //!     Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
 //! });
-//! let exporter = OtlpHttpExporter::builder().build_with(OtlpHttpReceiver::new(backend))?;
+//! let exporter = OtlpHttpExporter::builder().build_on(OtlpHttpReceiver::new(backend))?;
 //! # let bytes = vec![0x0a, 0x04, 0x12, 0x02, 0x12, 0x00];
 //! let request = ExportRequest::from_protobuf(Signal::Logs, bytes)?;
 //! assert_eq!(exporter.oneshot(request).await?.delivered_items(), 1);
@@ -80,7 +80,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 use tower_service::Service;
 
-pub use self::builder::OtlpHttpExporterBuilder;
+pub use self::builder::OtlpHttpBuilder;
 use crate::{
     Compression, Encoding, ErrorKind, ExportError, ExportRequest, ExportResponse, Metadata, Signal,
     body::collect,
@@ -108,7 +108,7 @@ struct Config {
     encoding: Encoding,
     compression: Compression,
     headers: HeaderMap,
-    forward: Vec<HeaderName>,
+    forward: bool,
     timeout: Option<Duration>,
     max_request_bytes: usize,
     max_response_bytes: usize,
@@ -119,12 +119,19 @@ struct Config {
 impl OtlpHttpExporter {
     /// A builder with the defaults of the OTLP specification.
     #[must_use]
-    pub fn builder() -> OtlpHttpExporterBuilder {
-        OtlpHttpExporterBuilder::default()
+    pub fn builder() -> OtlpHttpBuilder {
+        OtlpHttpBuilder::default()
     }
 }
 
 impl<S> OtlpHttpExporter<S> {
+    fn with_config(inner: S, config: Config) -> Self {
+        Self {
+            inner,
+            config: Arc::new(config),
+        }
+    }
+
     /// The transport.
     pub const fn get_ref(&self) -> &S {
         &self.inner
@@ -170,7 +177,7 @@ where
 {
     type Response = ExportResponse;
     type Error = ExportError;
-    type Future = ResponseFuture;
+    type Future = OtlpHttpFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
         // No endpoint to name: which signal comes is not known yet.
@@ -179,12 +186,12 @@ where
             .map_err(|error| ExportError::from(error.into()))
     }
 
-    fn call(&mut self, request: ExportRequest) -> ResponseFuture {
+    fn call(&mut self, request: ExportRequest) -> OtlpHttpFuture {
         let config = Arc::clone(&self.config);
         match config.encode(&request) {
             Err(error) => {
                 let error = config.name(error, request.signal());
-                ResponseFuture(Box::pin(std::future::ready(Err(error))))
+                OtlpHttpFuture(Box::pin(std::future::ready(Err(error))))
             }
             Ok(sent) => {
                 let deadline = config
@@ -192,7 +199,7 @@ where
                     .and_then(|timeout| Instant::now().checked_add(timeout));
                 let answer = self.inner.call(sent);
                 let (signal, items) = (request.signal(), request.items());
-                ResponseFuture(Box::pin(async move {
+                OtlpHttpFuture(Box::pin(async move {
                     exchange(answer, deadline, &config, signal, items)
                         .await
                         .map_err(|error| config.name(error, signal))
@@ -267,7 +274,9 @@ impl Config {
                 .entry(header::AUTHORIZATION)
                 .or_insert_with(|| authorization.clone());
         }
-        self.forward(request.metadata(), headers);
+        if self.forward {
+            self.forward(request.metadata(), headers);
+        }
         let content_type = HeaderValue::from_static(self.encoding.content_type());
         headers.insert(header::CONTENT_TYPE, content_type);
         if self.compression != Compression::None {
@@ -287,30 +296,27 @@ impl Config {
         Err(ExportError::new(ErrorKind::TooLarge, message))
     }
 
-    /// Adds the headers that travel on; they replace configured ones of the same name.
+    /// Puts the headers and the trace context of a request into a call, except those that the
+    /// options set.
     fn forward(&self, metadata: &Metadata, headers: &mut HeaderMap) {
-        for name in &self.forward {
-            let context = match name.as_str() {
-                "traceparent" => metadata.traceparent(),
-                "tracestate" => metadata.tracestate(),
-                _ => None,
+        let trace = [
+            ("traceparent", metadata.traceparent()),
+            ("tracestate", metadata.tracestate()),
+        ];
+        let trace = trace
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let set = headers.clone();
+        for (name, value) in metadata.headers().chain(trace) {
+            let Ok(name) = HeaderName::try_from(name) else {
+                continue;
             };
-            let kept = metadata
-                .headers()
-                .filter(|(key, _)| key.eq_ignore_ascii_case(name.as_str()))
-                .map(|(_, value)| value);
-            let mut first = true;
-            // What cannot stand in a header was not one when it came.
-            for value in context
-                .into_iter()
-                .chain(kept)
-                .filter_map(|value| HeaderValue::from_str(value).ok())
-            {
-                if std::mem::take(&mut first) {
-                    headers.insert(name, value);
-                } else {
-                    headers.append(name, value);
-                }
+            if is_reserved(&name) || set.contains_key(&name) {
+                continue;
+            }
+            if let Ok(mut value) = HeaderValue::try_from(value) {
+                value.set_sensitive(true);
+                headers.append(name, value);
             }
         }
     }
@@ -350,13 +356,28 @@ impl Config {
     }
 }
 
+/// Headers that describe the body or the connection, and belong to the protocol.
+fn is_reserved(name: &HeaderName) -> bool {
+    const RESERVED: [HeaderName; 8] = [
+        header::TE,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::HOST,
+    ];
+    RESERVED.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
+
 /// Response future of [`OtlpHttpExporter`].
-pub struct ResponseFuture(
+pub struct OtlpHttpFuture(
     // A leaf may box: one allocation beside those of the HTTP client.
     Pin<Box<dyn Future<Output = Result<ExportResponse, ExportError>> + Send>>,
 );
 
-impl Future for ResponseFuture {
+impl Future for OtlpHttpFuture {
     type Output = Result<ExportResponse, ExportError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -364,8 +385,8 @@ impl Future for ResponseFuture {
     }
 }
 
-impl fmt::Debug for ResponseFuture {
+impl fmt::Debug for OtlpHttpFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("OtlpHttpFuture").finish_non_exhaustive()
     }
 }
