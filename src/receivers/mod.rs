@@ -3,7 +3,7 @@
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(feature = "receiver-grpc")]
-mod grpc;
+pub mod grpc;
 #[cfg(feature = "receiver-http")]
 pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]

@@ -142,7 +142,7 @@ mod otlp_http {
             "{text}"
         );
         let text = error("otlp+http://h?tiemout=1s");
-        let allowed = "header.NAME, compression, user_agent, max_request_bytes, timeout, encoding";
+        let allowed = "header.NAME, compression, timeout, user_agent, max_request_bytes, encoding";
         assert!(text.contains(allowed), "{text}");
     }
 
@@ -233,9 +233,15 @@ mod otlp_grpc {
             assert_eq!(error(bad), format!("exporter URL: {message}"), "{bad}");
         }
         let text = error("otlp+grpc://user:s3cret@h");
-        assert!(text.contains("header.authorization") && !text.contains("s3cret"), "{text}");
+        assert!(
+            text.contains("header.authorization") && !text.contains("s3cret"),
+            "{text}"
+        );
         let text = error("otlp+grpc://h?encoding=json");
-        assert!(text.contains("parameter `encoding`: otlp+grpc: knows no such"), "{text}");
+        assert!(
+            text.contains("parameter `encoding`: otlp+grpc: knows no such"),
+            "{text}"
+        );
         let text = error("otlp+grpc://h?header.x=s3cret%0a");
         assert!(!text.contains("s3cret"), "{text}");
     }
@@ -255,15 +261,24 @@ mod otlp_grpc {
             assert!(text.starts_with("exporter URL: path: "), "{text}");
         }
         let text = error("otlp+unix://run/otel.sock");
-        assert!(text.starts_with("exporter URL: host: there is none to be"), "{text}");
+        assert!(
+            text.starts_with("exporter URL: host: there is none to be"),
+            "{text}"
+        );
     }
 
     #[cfg(feature = "tls")]
     #[tokio::test]
     async fn tls_parameters() {
         let text = error("otlp+grpcs://h?ca=/no/such/file.pem");
-        assert!(text.contains("parameter `ca`: `/no/such/file.pem` cannot be read"), "{text}");
+        assert!(
+            text.contains("parameter `ca`: `/no/such/file.pem` cannot be read"),
+            "{text}"
+        );
         let text = error("otlp+grpc://h?server_name=x");
-        assert!(text.contains("parameter `server_name`: otlp+grpc: knows no such"), "{text}");
+        assert!(
+            text.contains("parameter `server_name`: otlp+grpc: knows no such"),
+            "{text}"
+        );
     }
 }

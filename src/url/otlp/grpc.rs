@@ -59,11 +59,6 @@ fn endpoint(target: &Target, scheme: &str, default_port: u16) -> Result<String, 
 fn builder(target: &mut Target, endpoint: String) -> Result<OtlpGrpcBuilder, UrlError> {
     let params = &mut target.params;
     let mut builder = common_options!(params, OtlpGrpcExporter::builder().endpoint(endpoint));
-    builder = match params.read("timeout", duration_or_none)? {
-        Some(Some(value)) => builder.timeout(value),
-        Some(None) => builder.no_timeout(),
-        None => builder,
-    };
     if let Some(value) = params.read("connect_timeout", duration)? {
         builder = builder.connect_timeout(value);
     }

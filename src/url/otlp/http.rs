@@ -5,12 +5,12 @@ use crate::{
     BoxExporter, Encoding, ExporterExt as _,
     exporters::{
         http::HttpClientOptions,
-        otlp::{OtlpHttpExporter, OtlpHttpExporterBuilder},
+        otlp::{OtlpHttpBuilder, OtlpHttpExporter},
     },
     url::{
         UrlError,
         parse::Target,
-        value::{duration, duration_or_none, one_of},
+        value::{duration, one_of},
     },
 };
 
@@ -34,16 +34,13 @@ fn builder(
     target: &mut Target,
     scheme: &str,
     default_port: u16,
-) -> Result<OtlpHttpExporterBuilder, UrlError> {
+) -> Result<OtlpHttpBuilder, UrlError> {
     let user_info = target.user_info();
     let authority = target.authority(default_port)?;
     let path = target.path();
     let endpoint = format!("{scheme}://{user_info}{authority}{path}");
     let params = &mut target.params;
     let mut builder = common_options!(params, OtlpHttpExporter::builder().endpoint(endpoint));
-    if let Some(value) = params.read("timeout", duration_or_none)? {
-        builder = builder.timeout(value);
-    }
     let encodings = [("protobuf", Encoding::Protobuf), ("json", Encoding::Json)];
     if let Some(value) = params.read("encoding", |value| one_of(value, &encodings))? {
         builder = builder.encoding(value);
@@ -63,7 +60,7 @@ fn client(target: &mut Target) -> Result<HttpClientOptions, UrlError> {
     }
 }
 
-fn finish(target: Target, builder: OtlpHttpExporterBuilder) -> Result<BoxExporter, UrlError> {
+fn finish(target: Target, builder: OtlpHttpBuilder) -> Result<BoxExporter, UrlError> {
     target.params.finish()?;
     let exporter = builder.build().map_err(UrlError::refused)?;
     Ok(exporter.boxed_exporter())

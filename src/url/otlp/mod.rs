@@ -38,12 +38,17 @@ fn compression(value: &str) -> Result<Compression, String> {
 /// for what both protocols have, and no trait in common.
 macro_rules! common_options {
     ($params:expr, $builder:expr) => {{
-        use crate::url::value::size;
+        use crate::url::value::{duration_or_none, size};
 
         let mut builder = $builder.headers($params.headers());
         if let Some(value) = $params.read("compression", super::compression)? {
             builder = builder.compression(value);
         }
+        builder = match $params.read("timeout", duration_or_none)? {
+            Some(Some(value)) => builder.timeout(value),
+            Some(None) => builder.no_timeout(),
+            None => builder,
+        };
         if let Some(value) = $params.take("user_agent")? {
             builder = builder.user_agent(value);
         }
