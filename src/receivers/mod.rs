@@ -5,6 +5,9 @@ mod axum;
 #[cfg(feature = "receiver-grpc")]
 pub mod grpc;
 #[cfg(feature = "receiver-http")]
-mod http;
+pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod status;
+
+#[cfg(feature = "receiver-http")]
+pub use self::http::OtlpHttpReceiver;
