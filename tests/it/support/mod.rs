@@ -1,1 +1,4 @@
-//! mod
+//! What several test modules share.
+
+pub(crate) mod backend;
+pub(crate) mod http_server;
