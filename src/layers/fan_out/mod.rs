@@ -53,7 +53,8 @@
 //! stay zero: the counts of an answer after retries are complete without them.
 //!
 //! The note is lost, and all branches are sent everything again, if a layer between the retry and
-//! the fan-out replaces the telemetry of the request.
+//! the fan-out replaces the telemetry of the request, or gives up on it as a timeout does. Put
+//! timeouts into the branches.
 //!
 //! # Retry above or below
 //!
