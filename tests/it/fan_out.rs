@@ -199,6 +199,18 @@ async fn the_longest_server_delay_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_error_is_that_of_a_branch_that_a_retry_can_help() {
+    let (mut service, _) = fan_out(FanOutPolicy::All, [&[refused()], &[Step::Panic], &[down()]]);
+    let error = service.call(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.retry(), RetryAdvice::Backoff);
+    let (mut service, _) = fan_out(FanOutPolicy::All, [&[refused()], &[Step::Panic]]);
+    let error = service.call(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert_eq!(error.retry(), RetryAdvice::Backoff);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quorum_is_enough_and_less_is_not() {
     let (service, exporters) = fan_out(
         FanOutPolicy::Quorum(2),

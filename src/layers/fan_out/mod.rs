@@ -58,8 +58,9 @@
 //!
 //! # Retry above or below
 //!
-//! A retry *above* waits once for all branches. A retry *in* a branch waits for that branch alone
-//! and suits [`BestEffort`](FanOutPolicy::BestEffort), which gives a retry above no error to act
+//! A retry *above* waits once for all branches: a server that names a long delay makes the others
+//! wait as well, and if the delay is more than the retry has left, it gives up on all of them. A
+//! retry *in* a branch waits for that branch alone. It also suits [`BestEffort`](FanOutPolicy::BestEffort), which gives a retry above no error to act
 //! on.
 //!
 //! # Panics
