@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::collector::{
     metrics::v1::metrics_service_server::MetricsServiceServer,
     trace::v1::trace_service_server::TraceServiceServer,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::{
@@ -242,21 +242,32 @@ async fn too_large_is_refused_by_us_and_understood_from_the_server() {
     let (sink, _seen) = recorder();
     let receiver = OtlpGrpcReceiver::new(sink).max_message_bytes(1000);
     let our_server = serve(receiver.routes()).await;
-    for address in [tonic_server, our_server] {
-        for compression in [Compression::None, Compression::Gzip] {
-            let exporter = OtlpGrpcExporter::builder()
-                .endpoint(address.to_string())
-                .compression(compression)
-                .build()
-                .expect("valid");
-            if address == tonic_server && compression == Compression::Gzip {
-                continue;
-            }
-            let error = export(&exporter, request(Signal::Traces, 1000)).await;
-            let error = error.expect_err("too large");
-            assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-            assert!(!error.is_retryable());
-        }
+    for (address, compression) in [
+        (tonic_server, Compression::None),
+        (our_server, Compression::None),
+        (our_server, Compression::Gzip),
+    ] {
+        let exporter = OtlpGrpcExporter::builder()
+            .endpoint(address.to_string())
+            .compression(compression)
+            .build()
+            .expect("valid");
+        let error = export(&exporter, request(Signal::Traces, 1000)).await;
+        let error = error.expect_err("too large");
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(!error.is_retryable());
+    }
+
+    // Refused while most of it is still on its way: the status must not get lost.
+    let exporter = OtlpGrpcExporter::builder()
+        .endpoint(our_server.to_string())
+        .build()
+        .expect("valid");
+    let large = request(Signal::Traces, 40_000);
+    for _ in 0..10 {
+        let error = export(&exporter, large.clone()).await;
+        let error = error.expect_err("too large");
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
     }
 }
 
@@ -412,9 +423,8 @@ async fn an_unreachable_endpoint_is_named() {
     drop(listener);
     let exporter = OtlpGrpcExporter::builder()
         .endpoint(address.to_string())
-        .build()
-        .expect("valid");
-    let mut exporter = exporter;
+        .build();
+    let mut exporter = exporter.expect("valid");
     for _ in 0..3 {
         // The same instance all the while: it is never dead.
         let ready = exporter.ready().await.expect("ready");
@@ -479,6 +489,30 @@ async fn no_answer_is_a_timeout() {
     .await
     .expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_never_answers_is_a_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = listener.local_addr().expect("an address");
+    let exporter = OtlpGrpcExporter::builder()
+        .endpoint(address.to_string())
+        .timeout(Duration::from_millis(50))
+        .build()
+        .expect("valid");
+    let error = export(&exporter, request(Signal::Traces, 1)).await;
+    assert_eq!(error.expect_err("no answer").kind(), ErrorKind::Timeout);
+
+    // A channel keeps to the header of its own accord.
+    let mut channel = exporter.into_inner();
+    let call = http::Request::post(TRACES_PATH)
+        .header("grpc-timeout", "50m")
+        .body(Body::empty())
+        .expect("a request");
+    let ready = channel.ready().await.expect("ready");
+    let error = ready.call(call).await.expect_err("no answer");
+    let error = ExportError::from(tower::BoxError::from(error));
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }
 
 #[tokio::test]
@@ -555,8 +589,9 @@ struct Pki {
 }
 
 impl Pki {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let ca = CertifiedIssuer::self_signed(params, key).expect("an authority");
@@ -600,7 +635,7 @@ async fn export_tls(endpoint: &str, tls: TlsOptions) -> Outcome {
 #[tokio::test]
 async fn tls_checks_the_server() {
     let peer = Peer::default();
-    let pki = Pki::new();
+    let pki = Pki::new("ours");
     let (certificate, key) = pki.issue("localhost");
     let identity = Identity::from_pem(certificate, key);
     let endpoint = serve_tls(ServerTlsConfig::new().identity(identity), &peer).await;
@@ -610,7 +645,7 @@ async fn tls_checks_the_server() {
     assert_eq!(response.expect("delivered").delivered_items(), 2);
 
     // Another authority.
-    let stranger = TlsOptions::default().ca_pem(Pki::new().pem());
+    let stranger = TlsOptions::default().ca_pem(Pki::new("strange").pem());
     let error = export_tls(&endpoint, stranger)
         .await
         .expect_err("untrusted");
@@ -635,7 +670,7 @@ async fn tls_checks_the_server() {
 #[tokio::test]
 async fn mutual_tls_checks_the_client() {
     let peer = Peer::default();
-    let pki = Pki::new();
+    let pki = Pki::new("ours");
     let (certificate, key) = pki.issue("localhost");
     let tls = ServerTlsConfig::new()
         .identity(Identity::from_pem(certificate, key))
@@ -653,7 +688,7 @@ async fn mutual_tls_checks_the_client() {
     let error = error.expect_err("no client certificate");
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 
-    let (certificate, key) = Pki::new().issue("client");
+    let (certificate, key) = Pki::new("strange").issue("client");
     let stranger = trusted.identity_pem(certificate, key);
     let error = export_tls(&endpoint, stranger).await;
     let error = error.expect_err("a stranger's certificate");

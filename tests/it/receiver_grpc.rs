@@ -125,6 +125,15 @@ fn gated(gate: &Arc<Semaphore>) -> BoxExporter {
     }))
 }
 
+/// Name, headers, body; the status and a part of its message.
+type Row = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Bytes,
+    Code,
+    &'static str,
+);
+
 #[tokio::test]
 async fn bad_requests_end_their_own_call_only() {
     let gate = Arc::new(Semaphore::new(0));
@@ -156,8 +165,8 @@ async fn bad_requests_end_their_own_call_only() {
     assert!(bomb.len() < 100_000);
     let mut huge_claim = framed(false, &good).to_vec();
     huge_claim[1..5].copy_from_slice(&u32::MAX.to_be_bytes());
-    let gz: &[(&str, &str)] = &[("grpc-encoding", "gzip")];
-    let rows: Vec<(&str, &[(&str, &str)], Bytes, Code, &str)> = vec![
+    let gz: &[_] = &[("grpc-encoding", "gzip")];
+    let rows: Vec<Row> = vec![
         (
             "truncated frame",
             &[],
