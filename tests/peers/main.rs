@@ -12,7 +12,7 @@ mod receivers;
 mod workload;
 
 mod exporters;
-mod gateway;
+// mod gateway;
 mod pipeline;
 mod relay;
 mod restart;

@@ -33,7 +33,7 @@ pub fn requests(signal: Signal, count: u64) -> Vec<ExportRequest> {
         .collect()
 }
 
-/// A request of one span whose id is `number`.
+/// A request of one span whose id is `number`, which must not be 0: that is no id.
 pub fn numbered_span(number: u64) -> ExportRequest {
     let message = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
