@@ -1,0 +1,64 @@
+//! An exporter of one's own: it counts the spans of each service.
+//!
+//! An exporter is any `tower::Service<ExportRequest>` that answers with an `ExportResponse`.
+//! Nothing is decoded: the request's views read the OTLP bytes in place.
+//!
+//! ```sh
+//! cargo run --example custom_exporter
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    future::{Ready, ready},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use tower::{Service, ServiceExt as _};
+use tower_otlp::{ErrorKind, ExportError, ExportRequest, ExportResponse, otlp::AnyValue};
+
+#[derive(Clone, Debug, Default)]
+struct SpanCounter(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Service<ExportRequest> for SpanCounter {
+    type Response = ExportResponse;
+    type Error = ExportError;
+    type Future = Ready<Result<ExportResponse, ExportError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: ExportRequest) -> Self::Future {
+        let Some(traces) = request.traces() else {
+            let error = ExportError::new(ErrorKind::Unsupported, "only spans can be counted");
+            return ready(Err(error));
+        };
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for resource in traces.resources() {
+            let service = match resource.attributes().get("service.name") {
+                Some(AnyValue::Str(name)) => name.to_string(),
+                _ => "unknown".to_owned(),
+            };
+            let spans: usize = resource.scopes().map(|scope| scope.items().count()).sum();
+            *counts.entry(service).or_default() += spans;
+        }
+        ready(Ok(ExportResponse::delivered(request.items())))
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = SpanCounter::default();
+    counter.clone().oneshot(sample()?).await?;
+    println!("{:?}", counter.0.lock().unwrap());
+    Ok(())
+}
+
+/// Two spans of a service.
+fn sample() -> Result<ExportRequest, tower_otlp::otlp::Malformed> {
+    let json = br#"{"resourceSpans":[{
+        "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},
+        "scopeSpans":[{"spans":[{"name":"GET /cart"},{"name":"SELECT"}]}]}]}"#;
+    ExportRequest::from_json(tower_otlp::Signal::Traces, json)
+}
