@@ -7,6 +7,7 @@ mod console;
 mod env;
 mod fan_out;
 mod json;
+mod lifecycle;
 mod malformed;
 mod otlp_grpc;
 mod otlp_http;
