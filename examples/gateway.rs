@@ -108,6 +108,7 @@ async fn run(options: Options) -> Result<bool, BoxError> {
     }
 
     let signalled_again = signal()?;
+    eprintln!("draining");
     let report = tokio::select! {
         report = lifecycle.shutdown(options.drain_timeout) => report,
         () = signalled_again => process::exit(130),
