@@ -2,10 +2,6 @@
 //!
 //! An exporter is any `tower::Service<ExportRequest>` that answers with an `ExportResponse`.
 //! Nothing is decoded: the request's views read the OTLP bytes in place.
-//!
-//! ```sh
-//! cargo run --example custom_exporter
-//! ```
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +11,7 @@ use std::{
 };
 
 use tower::{Service, ServiceExt as _};
-use tower_otlp::{ErrorKind, ExportError, ExportRequest, ExportResponse, otlp::AnyValue};
+use tower_otlp::{ErrorKind, ExportError, ExportRequest, ExportResponse, Signal, otlp::AnyValue};
 
 #[derive(Clone, Debug, Default)]
 struct SpanCounter(Arc<Mutex<BTreeMap<String, usize>>>);
@@ -49,16 +45,12 @@ impl Service<ExportRequest> for SpanCounter {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let counter = SpanCounter::default();
-    counter.clone().oneshot(sample()?).await?;
-    println!("{:?}", counter.0.lock().unwrap());
-    Ok(())
-}
-
-/// Two spans of a service.
-fn sample() -> Result<ExportRequest, tower_otlp::otlp::Malformed> {
     let json = br#"{"resourceSpans":[{
         "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},
         "scopeSpans":[{"spans":[{"name":"GET /cart"},{"name":"SELECT"}]}]}]}"#;
-    ExportRequest::from_json(tower_otlp::Signal::Traces, json)
+    let counter = SpanCounter::default();
+    let request = ExportRequest::from_json(Signal::Traces, json)?;
+    counter.clone().oneshot(request).await?;
+    println!("{:?}", counter.0.lock().unwrap());
+    Ok(())
 }

@@ -25,13 +25,10 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tower::{BoxError, ServiceBuilder};
 use tower_otlp::{
-    BoxExporter, Encoding, ExportError, ExportRequest, ExportResponse, Exporter, ExporterExt,
+    BoxExporter, Encoding, ExportError, ExportRequest, ExportResponse, Exporter, ExporterExt as _,
+    ServiceBuilderExt as _,
     exporters::console::{ConsoleExporter, Verbosity},
-    layers::{
-        fan_out::FanOut,
-        retry::{RetryLayer, RetryPolicy},
-        timeout::TimeoutLayer,
-    },
+    layers::{fan_out::FanOut, retry::RetryPolicy},
     receivers::{OtlpHttpReceiver, grpc::OtlpGrpcReceiver},
 };
 
@@ -66,8 +63,8 @@ async fn main() -> Result<(), BoxError> {
 /// What stands before each destination: up to two seconds an attempt, and several attempts.
 fn branch(exporter: impl Exporter) -> BoxExporter {
     ServiceBuilder::new()
-        .layer(RetryLayer::new(RetryPolicy::new()))
-        .layer(TimeoutLayer::attempt(Duration::from_secs(2)))
+        .export_retry(RetryPolicy::new())
+        .attempt_timeout(Duration::from_secs(2))
         .service(exporter)
         .boxed_exporter()
 }
