@@ -1,1 +1,3 @@
-//! mod
+//! What several test modules share.
+
+pub(crate) mod generate;
