@@ -11,19 +11,20 @@
 use super::{
     check::wire_type,
     schema::{Field, Kind, Label, Message},
-    wire::{self, Fields, Value},
+    wire::{self, Fields, MAX_DEPTH, Value},
 };
 
-/// Rewrites a checked message.
+/// Rewrites a message that was checked, or that is well-formed in all but its depth: messages
+/// nested deeper than a check allows are left out.
 pub(crate) fn canonicalise(message: &Message, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
-    rewrite(message, &[bytes], &mut out);
+    rewrite(message, &[bytes], MAX_DEPTH, &mut out);
     out
 }
 
 /// Rewrites the message whose body is spread over `parts`: protobuf merges two occurrences of a
-/// message by reading the one behind the other.
-fn rewrite(message: &Message, parts: &[&[u8]], out: &mut Vec<u8>) {
+/// message by reading the one behind the other. `depth` is how many more levels may be entered.
+fn rewrite(message: &Message, parts: &[&[u8]], depth: usize, out: &mut Vec<u8>) {
     let fields = || parts.iter().flat_map(|part| Fields::new(part));
     let chosen = last_member(message, fields());
     for field in message.fields() {
@@ -32,7 +33,7 @@ fn rewrite(message: &Message, parts: &[&[u8]], out: &mut Vec<u8>) {
             (Label::Repeated, Kind::Message(child)) => {
                 for found in values() {
                     if let Value::Len(body) = found.value {
-                        nested(child, field.number, &[body], out);
+                        nested(child, field.number, &[body], depth, out);
                     }
                 }
             }
@@ -64,7 +65,7 @@ fn rewrite(message: &Message, parts: &[&[u8]], out: &mut Vec<u8>) {
                         })
                         .collect();
                     if !bodies.is_empty() {
-                        nested(child, field.number, &bodies, out);
+                        nested(child, field.number, &bodies, depth, out);
                     }
                 } else if let Some(found) = values().last() {
                     out.extend_from_slice(found.raw);
@@ -79,9 +80,12 @@ fn rewrite(message: &Message, parts: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-fn nested(child: &Message, number: u32, parts: &[&[u8]], out: &mut Vec<u8>) {
+fn nested(child: &Message, number: u32, parts: &[&[u8]], depth: usize, out: &mut Vec<u8>) {
+    let Some(depth) = depth.checked_sub(1) else {
+        return;
+    };
     let body = wire::begin_len(out, number);
-    rewrite(child, parts, out);
+    rewrite(child, parts, depth, out);
     wire::end_len(out, body);
 }
 
