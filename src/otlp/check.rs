@@ -35,7 +35,8 @@ pub(crate) fn check(signal: Signal, bytes: &[u8], limits: &Limits) -> Result<Che
     checker
         .message(Message::root(signal), 0, bytes.len(), MAX_DEPTH)
         .map_err(|malformed| *malformed)?;
-    if checker.items > limits.max_items {
+    // Members of a oneof that do not last are no items: counted again in canonical form.
+    if checker.canonical && checker.items > limits.max_items {
         return Err(Malformed::at(
             0,
             Problem::TooManyItems {
@@ -154,7 +155,7 @@ impl Checker<'_> {
                 },
             ));
         }
-        wire::skip(body, at, field.number, wire, 0).map_err(|f| fault(f, *at))
+        wire::skip_value(body, at, wire).map_err(|f| fault(f, *at))
     }
 
     /// Puts the field's name, with its index if it is repeated, before the path of an error.

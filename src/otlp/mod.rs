@@ -114,19 +114,22 @@ impl OtlpBytes {
     /// [`Malformed`] names the field and the byte offset of what is wrong.
     pub fn check(signal: Signal, bytes: Bytes, limits: &Limits) -> Result<Self, Malformed> {
         let checked = check::check(signal, &bytes, limits)?;
-        let bytes = if checked.canonical {
-            bytes
-        } else {
-            Bytes::from(canonical::canonicalise(
-                schema::Message::root(signal),
-                &bytes,
-            ))
-        };
+        if checked.canonical {
+            return Ok(Self {
+                bytes,
+                items: checked.items,
+                signal,
+                as_received: true,
+            });
+        }
+        let rewritten = canonical::canonicalise(schema::Message::root(signal), &bytes);
+        // Points of a metric that was set to another type later are gone now.
+        let items = check::check(signal, &rewritten, &limits.max_bytes(usize::MAX))?.items;
         Ok(Self {
-            bytes,
-            items: checked.items,
+            bytes: rewritten.into(),
+            items,
             signal,
-            as_received: checked.canonical,
+            as_received: false,
         })
     }
 
