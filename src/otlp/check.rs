@@ -95,8 +95,10 @@ impl Checker<'_> {
             seen |= bit;
             last = number;
             if wire == LEN && is_len(field.kind) {
-                let value = wire::span(body, &mut at)
-                    .map_err(|f| self.locate(fault(f, at), message, start, field, field_start))?;
+                let value_start = at;
+                let value = wire::span(body, &mut at).map_err(|f| {
+                    self.locate(fault(f, value_start), message, start, field, field_start)
+                })?;
                 self.len_value(field, value.start, value.end, depth)
                     .map_err(|m| self.locate(m, message, start, field, field_start))?;
             } else {
@@ -226,7 +228,8 @@ pub(crate) const fn wire_type(kind: Kind) -> u8 {
 
 /// Checks a run of packed numbers.
 fn packed(of: u8, body: &[u8], at: &mut usize) -> Verdict {
-    let run = wire::span(body, at).map_err(|f| fault(f, *at))?;
+    let run_start = *at;
+    let run = wire::span(body, at).map_err(|f| fault(f, run_start))?;
     let end = run.end;
     match of {
         wire::VARINT => {
