@@ -199,6 +199,27 @@ fn unknown_fields_stay_where_they_are() {
 }
 
 #[test]
+fn padded_lengths_are_taken_as_they_are() {
+    for signal in Signal::ALL {
+        for seed in 0..200 {
+            let message = oracle::generate(signal, &mut Draw::seeded(seed, ALL));
+            let bytes = oracle::encode(&message);
+            let padded = respell::pad_lengths(signal, &bytes);
+            assert!(padded.len() > bytes.len() || bytes.is_empty());
+            let request = check(signal, &padded);
+            assert!(request.otlp().is_as_received());
+            assert_eq!(request.protobuf(), &padded);
+            assert_eq!(request.items(), oracle::items(&message));
+            oracle::assert_same(
+                &structs::from_views(&request),
+                &structs::from_views(&check(signal, &bytes)),
+                &format_args!("{signal}, seed {seed}"),
+            );
+        }
+    }
+}
+
+#[test]
 fn every_spelling_becomes_the_canonical_one() {
     let mut rewritten = 0;
     for signal in Signal::ALL {

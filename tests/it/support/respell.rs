@@ -373,6 +373,27 @@ fn make(draw: &mut Draw, signal: Signal, bytes: &[u8], freedom: Freedom) -> Resp
     }
 }
 
+/// Gives the length of every sub-message four bytes, as SDKs do that leave room for a length
+/// before they know it.
+pub(crate) fn pad_lengths(signal: Signal, bytes: &[u8]) -> Vec<u8> {
+    fn pad(shape: &Shape, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for field in fields(bytes) {
+            let Some(child) = shape.child(field.number) else {
+                out.extend_from_slice(field.raw);
+                continue;
+            };
+            let body = pad(child, field.value);
+            out.extend(tag(field.number, 2));
+            out.extend((0..3).map(|septet| (body.len() >> (7 * septet)) as u8 | 0x80));
+            out.push((body.len() >> 21) as u8);
+            out.extend(body);
+        }
+        out
+    }
+    pad(root(signal), bytes)
+}
+
 /// All unknown fields of a valid message, sorted.
 pub(crate) fn unknown_fields(signal: Signal, bytes: &[u8]) -> Vec<Vec<u8>> {
     fn collect(shape: &Shape, bytes: &[u8], found: &mut Vec<Vec<u8>>) {
