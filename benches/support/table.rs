@@ -22,7 +22,7 @@ pub(crate) enum Goal {
     Share(f64),
     /// At least this many times as fast as the baseline.
     Times(f64),
-    /// At most this much more than the baseline.
+    /// At most this much more than the baseline, for each item.
     Over(Duration),
 }
 
@@ -122,7 +122,8 @@ impl<'a> Group<'a> {
             let base = &rounds[candidate.baseline];
             let pairs = || rounds[position].iter().zip(base);
             let share = median(pairs().map(|(time, base)| time / base).collect());
-            let over = median(pairs().map(|(time, base)| time - base).collect());
+            let items = self.items as f64;
+            let over = median(pairs().map(|(time, base)| time - base).collect()) / items;
             let ((), count, bytes) = allocations(&mut candidate.run);
             let (ratio, goal, met) = match candidate.goal {
                 Goal::None if position == candidate.baseline => {
@@ -140,7 +141,7 @@ impl<'a> Group<'a> {
                     Some(1.0 / share >= least),
                 ),
                 Goal::Over(most) => (
-                    format!("+{over:.0} ns"),
+                    format!("+{over:.0} ns/item"),
                     format!("<= +{} ns", most.as_nanos()),
                     Some(over <= most.as_nanos() as f64),
                 ),
@@ -152,10 +153,12 @@ impl<'a> Group<'a> {
                 Some(false) => "NO",
             };
             println!(
-                "| {} | {} | {:.1} | {ratio} | {goal} | {met} | {count} | {bytes} |",
+                "| {} | {} | {:.1} | {ratio} | {goal} | {met} | {:.1} | {:.1} |",
                 self.name,
                 candidate.name,
-                time / self.items as f64,
+                time / items,
+                count as f64 / items,
+                bytes as f64 / items,
             );
         }
         met_all
@@ -203,7 +206,9 @@ pub(crate) fn run(mut groups: Vec<Group<'_>>) {
     if std::env::args().any(quick) {
         return;
     }
-    println!("\n| group | candidate | ns/item | ratio | goal | met | allocations | bytes |");
+    println!(
+        "\n| group | candidate | ns/item | ratio | goal | met | allocations/item | bytes/item |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     let met = groups
         .iter_mut()

@@ -122,11 +122,12 @@ impl OtlpBytes {
                 as_received: true,
             });
         }
-        let rewritten = canonical::canonicalise(schema::Message::root(signal), &bytes);
-        // Points of a metric that was set to another type later are gone now.
-        let items = check::check(signal, &rewritten, &limits.max_bytes(usize::MAX))?.items;
+        let bytes = canonical::canonicalise(schema::Message::root(signal), &bytes);
+        // A member of a oneof that another one replaced took its items with it. The limit on
+        // items holds for what is left; the one on bytes held for what came.
+        let items = check::check(signal, &bytes, &limits.max_bytes(usize::MAX))?.items;
         Ok(Self {
-            bytes: rewritten.into(),
+            bytes: Bytes::from(bytes),
             items,
             signal,
             as_received: false,
@@ -207,5 +208,22 @@ impl std::fmt::Debug for OtlpBytes {
             .field("items", &self.items)
             .field("bytes", &self.bytes.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_a_replaced_oneof_member_do_not_count() {
+        // Metric { gauge { point, point }, sum { point } }: only the sum is left.
+        let metric = b"\x2a\x04\x0a\x00\x0a\x00\x3a\x02\x0a\x00";
+        let mut bytes = vec![0x0a, 14, 0x12, 12, 0x12, 10];
+        bytes.extend_from_slice(metric);
+        let otlp =
+            OtlpBytes::check(Signal::Metrics, bytes.into(), &Limits::default()).expect("legal");
+        assert_eq!(otlp.items(), 1);
+        assert!(!otlp.is_as_received());
     }
 }
