@@ -295,3 +295,90 @@ fn is_utf8(text: &[u8]) -> bool {
     }
     (bits & HIGH_BITS == 0 && tail < 0x80) || std::str::from_utf8(text).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `KeyValue`: an attribute of the resource of logs.
+    fn key_value() -> &'static Message {
+        [1, 1, 1]
+            .iter()
+            .fold(Message::root(Signal::Logs), |message, number| match message
+                .field(*number)
+                .map(|field| field.kind)
+            {
+                Some(Kind::Message(child)) => child,
+                _ => panic!("field {number} is not a message"),
+            })
+    }
+
+    fn verdict(bytes: &[u8]) -> Option<Checked> {
+        check(Signal::Logs, bytes, &Limits::default()).ok()
+    }
+
+    /// What the quick path takes for an attribute must be one for the general path, too.
+    #[test]
+    fn the_quick_path_takes_nothing_that_the_general_one_refuses() {
+        let seeds: [&[u8]; 6] = [
+            b"\x0a\x01k\x12\x05\x0a\x03abc",
+            b"\x0a\x01k\x12\x02\x10\x01",
+            b"\x0a\x02\xc3\xa9\x12\x02\x18\x07",
+            b"\x0a\x00\x12\x03\x18\x80\x01",
+            b"\x0a\x01k\x12\x09\x21\0\0\0\0\0\0\xf0\x3f",
+            b"\x0a\x01k\x12\x00",
+        ];
+        let mut quick = 0;
+        for seed in seeds {
+            for position in 0..seed.len() {
+                for byte in 0..=255 {
+                    let mut body = seed.to_vec();
+                    body[position] = byte;
+                    if !simple_key_value(&body) {
+                        continue;
+                    }
+                    quick += 1;
+                    let mut checker = Checker {
+                        buf: &body,
+                        items: 0,
+                        canonical: true,
+                    };
+                    // As a message of its own, an attribute is not looked at by the quick path.
+                    let verdict = checker.message(key_value(), 0, body.len(), MAX_DEPTH);
+                    assert!(verdict.is_ok(), "{body:02x?}");
+                    assert!(checker.canonical, "{body:02x?}");
+                }
+            }
+        }
+        assert!(quick > 1000, "{quick}");
+    }
+
+    #[test]
+    fn utf8_is_judged_as_the_standard_library_does() {
+        let texts: [&[u8]; 6] = [
+            b"",
+            b"plain text of some length",
+            "größer".as_bytes(),
+            b"12345678\xff",
+            b"1234567\xc3\xa9",
+            b"\xed\xa0\x80",
+        ];
+        for text in texts {
+            for end in 0..=text.len() {
+                assert_eq!(
+                    is_utf8(&text[..end]),
+                    std::str::from_utf8(&text[..end]).is_ok()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn padded_varints_are_canonical() {
+        let plain = verdict(b"\x0a\x04\x12\x02\x12\x00").expect("valid");
+        let padded = verdict(b"\x8a\x00\x86\x80\x00\x12\x83\x00\x12\x80\x00");
+        let padded = padded.expect("valid");
+        assert!(plain.canonical && padded.canonical);
+        assert_eq!((plain.items, padded.items), (1, 1));
+    }
+}
