@@ -24,25 +24,19 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Reads the head of a request; or gives the response that refuses it.
-    pub(super) fn new(head: &Parts, options: &Arc<Options>) -> Result<Self, Response<Body>> {
+    /// Reads the head of a request.
+    pub(super) fn new(head: &Parts, options: &Arc<Options>) -> Result<Self, Unfit> {
         if head.method != Method::POST {
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
-            let allowed = HeaderValue::from_static("POST");
-            response.headers_mut().insert(header::ALLOW, allowed);
-            return Err(response);
+            return Err(Unfit::Method);
         }
-        // gRPC over HTTP/2, "Requests": anything but application/grpc is answered 415, so that
-        // other clients do not take a status of 200 for a success.
         if !is_grpc(&head.headers) {
-            return Err(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+            return Err(Unfit::ContentType);
         }
         let Some(signal) = signal_of(head.uri.path()) else {
             let message = "this path is none of the OTLP services";
-            return Err(refuse(&Refusal::unsupported(message), options));
+            return Err(Unfit::Call(Refusal::unsupported(message)));
         };
-        let compression =
-            compression(&head.headers, options).map_err(|refusal| refuse(&refusal, options))?;
+        let compression = compression(&head.headers, options).map_err(Unfit::Call)?;
         Ok(Self {
             signal,
             compression,
@@ -104,6 +98,31 @@ impl Call {
             "refused an OTLP request",
         );
         refuse(refusal, &self.options)
+    }
+}
+
+/// Why the head of a request is no call.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    Method,
+    ContentType,
+    Call(Refusal),
+}
+
+impl Unfit {
+    pub(super) fn respond(&self, options: &Options) -> Response<Body> {
+        match self {
+            Unfit::Method => {
+                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+                let allowed = HeaderValue::from_static("POST");
+                response.headers_mut().insert(header::ALLOW, allowed);
+                response
+            }
+            // gRPC over HTTP/2, "Requests": anything but application/grpc is answered 415, so
+            // that other clients do not take a status of 200 for a success.
+            Unfit::ContentType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Unfit::Call(refusal) => refuse(refusal, options),
+        }
     }
 }
 

@@ -69,8 +69,8 @@ where
                 call: Some(call),
                 exporter: Some(exporter.clone()),
             },
-            Err(response) => State::Refused {
-                response: Some(response),
+            Err(unfit) => State::Refused {
+                response: Some(unfit.respond(options)),
             },
         };
         Self { state }

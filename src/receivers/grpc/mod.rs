@@ -7,7 +7,7 @@
 //! use tonic::transport::Server;
 //! use tower_otlp::{Exporter, receivers::grpc::OtlpGrpcReceiver};
 //!
-//! async fn serve(pipeline: impl Exporter) -> Result<(), tonic::transport::Error> {
+//! async fn serve<E: Exporter>(pipeline: E) -> Result<(), tonic::transport::Error> {
 //!     let otlp = OtlpGrpcReceiver::new(pipeline).tenant_header("x-scope-orgid");
 //!     Server::builder()
 //!         // With the default window of 64 KiB a sender of large batches waits for each
@@ -78,7 +78,7 @@ use crate::{Compression, Exporter, Signal, otlp::Limits};
 /// ```
 /// use tower_otlp::{Compression, Exporter, receivers::grpc::OtlpGrpcReceiver};
 ///
-/// fn routes(pipeline: impl Exporter) -> tonic::service::Routes {
+/// fn routes<E: Exporter>(pipeline: E) -> tonic::service::Routes {
 ///     OtlpGrpcReceiver::new(pipeline)
 ///         .max_message_bytes(16 << 20)
 ///         .accept([Compression::Gzip])

@@ -71,7 +71,6 @@ pub struct OtlpGrpcExporter<T = Channel> {
 
 impl OtlpGrpcExporter {
     /// Options, then a connection.
-    #[must_use]
     pub fn builder() -> OtlpGrpcBuilder {
         OtlpGrpcBuilder::default()
     }
