@@ -31,7 +31,7 @@ fn passes(checked: &OtlpBytes, limits: &Limits) {
     assert_eq!(again.items(), checked.items());
 
     let mut items = 0;
-    for all in checked.traces() {
+    if let Some(all) = checked.traces() {
         for resource in all.resources() {
             attributes(resource.attributes());
             for scope in resource.scopes() {
@@ -40,7 +40,7 @@ fn passes(checked: &OtlpBytes, limits: &Limits) {
             }
         }
     }
-    for all in checked.metrics() {
+    if let Some(all) = checked.metrics() {
         for resource in all.resources() {
             attributes(resource.attributes());
             for scope in resource.scopes() {
@@ -49,7 +49,7 @@ fn passes(checked: &OtlpBytes, limits: &Limits) {
             }
         }
     }
-    for all in checked.logs() {
+    if let Some(all) = checked.logs() {
         for resource in all.resources() {
             attributes(resource.attributes());
             for scope in resource.scopes() {
@@ -120,7 +120,10 @@ fn metric(metric: Metric<'_>) -> usize {
                 attributes(point.attributes());
                 point.exemplars().for_each(exemplar);
                 assert_eq!(point.bucket_counts().len(), point.bucket_counts().count());
-                assert_eq!(point.explicit_bounds().len(), point.explicit_bounds().count());
+                assert_eq!(
+                    point.explicit_bounds().len(),
+                    point.explicit_bounds().count()
+                );
             })
             .count(),
         Some(MetricData::ExponentialHistogram(histogram)) => histogram

@@ -113,6 +113,12 @@ impl Refusal {
         Self::new(UNIMPLEMENTED, 501, None, message)
     }
 
+    /// The peer breaks the protocol in a way for which gRPC prescribes it: `INTERNAL`, 500.
+    #[cfg(feature = "receiver-grpc")]
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(INTERNAL, 500, None, message)
+    }
+
     /// The delay for `Retry-After`, in whole seconds, rounded up.
     #[cfg_attr(not(feature = "receiver-http"), allow(dead_code))]
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {

@@ -9,3 +9,5 @@ pub mod http;
 #[cfg(feature = "otlp-http")]
 pub use self::http::{OtlpHttpBuilder, OtlpHttpExporter, OtlpHttpFuture};
 pub use env::{EnvError, from_env, from_lookup};
+#[cfg(feature = "otlp-grpc")]
+pub use grpc::{OtlpGrpcBuilder, OtlpGrpcExporter, OtlpGrpcFuture};

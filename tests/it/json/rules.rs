@@ -391,6 +391,19 @@ fn doubled_names() {
 }
 
 #[test]
+fn a_metric_given_data_twice_keeps_the_last() {
+    let text =
+        metric(r#""name":"m","gauge":{"dataPoints":[{},{}]},"sum":{"dataPoints":[{"asInt":"1"}]}"#);
+    let otlp = read(Signal::Metrics, text).expect("two members of a oneof");
+    assert_eq!(otlp.items(), 1);
+    let text = write(&otlp);
+    assert!(
+        text.contains(r#"{"name":"m","sum":{"dataPoints":[{"asInt":"1"}]}}"#),
+        "{text}"
+    );
+}
+
+#[test]
 fn white_space_and_order_do_not_matter() {
     let text = "\n{ \"resourceSpans\" : [ {\t\"schemaUrl\":\"s\", \"scopeSpans\":[\r\n{\"spans\":[ {\"name\":\"n\" , \"traceState\":\"t\"}]}]}]} \n";
     let otlp = read(Signal::Traces, text).expect("white space");
