@@ -6,16 +6,18 @@
 //! outermost. The order that suits most pipelines, from outside in:
 //!
 //! ```text
-//! track          each request counted once, new ones turned away while shutting down
-//! total timeout  a hard end for all attempts
-//! fan out        or below the retry: see its module
-//! retry          what is below sees each attempt
-//! ...            tower's ConcurrencyLimit: its permits are free while a retry waits
-//! timeout        bounds each attempt
+//! track              each request counted once; new ones turned away while shutting down
+//! total timeout      a hard end for all attempts
+//! retry              what is below sees each attempt
+//! fan-out            if there are several exporters; the rest is then in each branch
+//! concurrency limit  tower's; its permits are free while a retry waits
+//! attempt timeout    bounds each attempt
 //! exporter
 //! ```
 //!
-//! `ServiceBuilderExt` has a method for each layer.
+//! What other orders do is shown, by running them, in `examples/compose.rs`.
+//!
+//! [`ServiceBuilderExt`](crate::ServiceBuilderExt) has a method for each layer.
 
 #[cfg(feature = "prost")]
 pub mod decoded;

@@ -109,19 +109,23 @@ impl OtlpBytes {
     /// [`Malformed`] names the field and the byte offset of what is wrong.
     pub fn check(signal: Signal, bytes: Bytes, limits: &Limits) -> Result<Self, Malformed> {
         let checked = check::check(signal, &bytes, limits)?;
-        let bytes = if checked.canonical {
-            bytes
-        } else {
-            Bytes::from(canonical::canonicalise(
-                schema::Message::root(signal),
-                &bytes,
-            ))
-        };
+        if checked.canonical {
+            return Ok(Self {
+                bytes,
+                items: checked.items,
+                signal,
+                as_received: true,
+            });
+        }
+        let bytes = canonical::canonicalise(schema::Message::root(signal), &bytes);
+        // A member of a oneof that another one replaced took its items with it.
+        let unlimited = Limits::default().max_bytes(usize::MAX);
+        let items = check::check(signal, &bytes, &unlimited)?.items;
         Ok(Self {
-            bytes,
-            items: checked.items,
+            bytes: Bytes::from(bytes),
+            items,
             signal,
-            as_received: checked.canonical,
+            as_received: false,
         })
     }
 
@@ -175,5 +179,22 @@ impl std::fmt::Debug for OtlpBytes {
             .field("items", &self.items)
             .field("bytes", &self.bytes.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_a_replaced_oneof_member_do_not_count() {
+        // Metric { gauge { point, point }, sum { point } }: only the sum is left.
+        let metric = b"\x2a\x04\x0a\x00\x0a\x00\x3a\x02\x0a\x00";
+        let mut bytes = vec![0x0a, 14, 0x12, 12, 0x12, 10];
+        bytes.extend_from_slice(metric);
+        let otlp =
+            OtlpBytes::check(Signal::Metrics, bytes.into(), &Limits::default()).expect("legal");
+        assert_eq!(otlp.items(), 1);
+        assert!(!otlp.is_as_received());
     }
 }

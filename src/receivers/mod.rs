@@ -9,5 +9,7 @@ pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod status;
 
+#[cfg(feature = "receiver-grpc")]
+pub use self::grpc::OtlpGrpcReceiver;
 #[cfg(feature = "receiver-http")]
 pub use self::http::OtlpHttpReceiver;

@@ -199,6 +199,18 @@ async fn the_longest_server_delay_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_error_is_that_of_a_branch_that_a_retry_can_help() {
+    let (mut service, _) = fan_out(FanOutPolicy::All, [&[refused()], &[Step::Panic], &[down()]]);
+    let error = service.call(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.retry(), RetryAdvice::Backoff);
+    let (mut service, _) = fan_out(FanOutPolicy::All, [&[refused()], &[Step::Panic]]);
+    let error = service.call(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert_eq!(error.retry(), RetryAdvice::Backoff);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quorum_is_enough_and_less_is_not() {
     let (service, exporters) = fan_out(
         FanOutPolicy::Quorum(2),
@@ -315,4 +327,52 @@ async fn the_notes_of_another_fan_out_are_ignored() {
 async fn no_branches_is_an_error() {
     let error = FanOut::empty().call(logs(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+/// Whatever the branches do, in the end each has every item exactly once.
+#[tokio::test(start_paused = true)]
+async fn no_branch_loses_or_doubles_an_item() {
+    let mut complete = 0;
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let script: [Vec<Step>; 4] = std::array::from_fn(|_| {
+            let steps = 0..rng.usize(0..6);
+            steps
+                .map(|_| match rng.u8(0..4) {
+                    0 => down(),
+                    1 => throttled(rng.u32(0..9) * SECOND),
+                    2 => Step::Panic,
+                    _ => Step::Partial(
+                        rng.u64(0..=5),
+                        ExportError::new(ErrorKind::Unavailable, "cut"),
+                    ),
+                })
+                .collect()
+        });
+        let exporters = script.map(ScriptedExporter::new);
+        let [one, two, three, four] = exporters.each_ref().map(probed);
+        let service = FanOut::new([one, FanOut::new([two, three]).boxed_exporter(), four]);
+        // Panics are few, but five of them in one branch may end the request.
+        let policy = RetryPolicy::new().seed(seed).no_max_elapsed();
+        match RetryLayer::new(policy)
+            .layer(service)
+            .oneshot(logs(20))
+            .await
+        {
+            Ok(response) => {
+                complete += 1;
+                assert_eq!(response.delivered_items(), 20, "seed {seed}");
+                for exporter in &exporters {
+                    assert_eq!(exporter.delivered(), 20, "seed {seed}: {exporter:?}");
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Internal, "seed {seed}");
+                for exporter in &exporters {
+                    assert!(exporter.delivered() <= 20, "seed {seed}: {exporter:?}");
+                }
+            }
+        }
+    }
+    assert!(complete > 290, "{complete} of 300 requests were delivered");
 }

@@ -53,12 +53,14 @@
 //! stay zero: the counts of an answer after retries are complete without them.
 //!
 //! The note is lost, and all branches are sent everything again, if a layer between the retry and
-//! the fan-out replaces the telemetry of the request.
+//! the fan-out replaces the telemetry of the request, or gives up on it as a timeout does. Put
+//! timeouts into the branches.
 //!
 //! # Retry above or below
 //!
-//! A retry *above* waits once for all branches. A retry *in* a branch waits for that branch alone
-//! and suits [`BestEffort`](FanOutPolicy::BestEffort), which gives a retry above no error to act
+//! A retry *above* waits once for all branches: a server that names a long delay makes the others
+//! wait as well, and if the delay is more than the retry has left, it gives up on all of them. A
+//! retry *in* a branch waits for that branch alone. It also suits [`BestEffort`](FanOutPolicy::BestEffort), which gives a retry above no error to act
 //! on.
 //!
 //! # Panics

@@ -48,6 +48,10 @@
 //! An error from the readiness of the inner service ends the request at once, without asking the
 //! policy: such a service is dead for good. Progress of earlier attempts is not in that error.
 //!
+//! # Panics
+//!
+//! Outside a tokio runtime with its timer enabled, when a request is to be sent again.
+//!
 //! # Differences from tower's own backoff
 //!
 //! `tower::retry::backoff` adds jitter to a growing delay; here the whole delay is random. Tower
@@ -55,8 +59,10 @@
 
 mod layer;
 mod policy;
+mod wait;
 
 pub use self::{
     layer::{Retry, RetryLayer},
-    policy::{RetryPolicy, Wait},
+    policy::RetryPolicy,
+    wait::Wait,
 };

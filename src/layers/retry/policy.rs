@@ -1,19 +1,17 @@
 use std::{
     fmt,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use fastrand::Rng;
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tower::retry::{Policy, budget::Budget};
 
+use super::Wait;
 use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice};
 
 /// An error that nobody recognised may well be a bug: so many attempts may end in one.
@@ -277,9 +275,7 @@ impl Policy<ExportRequest, ExportResponse, ExportError> for RetryPolicy {
                         ?wait,
                         "export failed, to be sent again"
                     );
-                    return Some(Wait {
-                        sleep: tokio::time::sleep(wait),
-                    });
+                    return Some(Wait::new(wait));
                 }
                 // From the first partial failure on, `request` is what remains.
                 if let Some(progress) = self.session.progress.take() {
@@ -297,23 +293,6 @@ impl Policy<ExportRequest, ExportResponse, ExportError> for RetryPolicy {
             self.session.started = Some(Instant::now());
         }
         Some(request.clone())
-    }
-}
-
-pin_project! {
-    /// The wait before the next attempt.
-    #[derive(Debug)]
-    pub struct Wait {
-        #[pin]
-        sleep: Sleep,
-    }
-}
-
-impl Future for Wait {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().sleep.poll(cx)
     }
 }
 

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_power_of_ten_reads_back() {
-        for power in -323..=308 {
+        for power in -323..=307 {
             for digits in ["1", "-1", "1.5", "1.2345678901234567", "9.87654321"] {
                 let value: f64 = format!("{digits}e{power}").parse().expect("a number");
                 let written = text(value);
@@ -124,7 +124,7 @@ mod tests {
                 let plain = (1e-6..1e21).contains(&value.abs());
                 assert_eq!(written.contains('e'), !plain && value != 0.0, "{written}");
                 assert!(
-                    !written.contains('.') || !written.ends_with('0'),
+                    !(plain && written.contains('.') && written.ends_with('0')),
                     "{written}"
                 );
             }

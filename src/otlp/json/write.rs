@@ -76,26 +76,7 @@ pub(super) fn double_field(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     }
 }
 
-/// Writes a list with brackets: each value by `each`.
-#[inline]
-pub(super) fn list<T>(
-    out: &mut Vec<u8>,
-    values: impl Iterator<Item = T>,
-    each: impl Fn(&mut Vec<u8>, T),
-) {
-    let mut separator = b'[';
-    for value in values {
-        out.push(separator);
-        each(out, value);
-        separator = b',';
-    }
-    if separator == b'[' {
-        out.push(b'[');
-    }
-    out.push(b']');
-}
-
-/// Writes a list field, unless the list is empty.
+/// Writes a list field, each value by `each`, unless the list is empty.
 #[inline]
 pub(super) fn list_field<T>(
     out: &mut Vec<u8>,
@@ -103,10 +84,19 @@ pub(super) fn list_field<T>(
     values: impl Iterator<Item = T>,
     each: impl Fn(&mut Vec<u8>, T),
 ) {
-    let mut values = values.peekable();
-    if values.peek().is_some() {
-        name(out, key);
-        list(out, values, each);
+    let mut is_open = false;
+    for value in values {
+        if is_open {
+            out.push(b',');
+        } else {
+            name(out, key);
+            out.push(b'[');
+            is_open = true;
+        }
+        each(out, value);
+    }
+    if is_open {
+        out.push(b']');
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::{Encoding, Signal, otlp::response::Answer, receivers::status::Refusal};
+use crate::{Compression, Encoding, Signal, otlp::response::Answer, receivers::status::Refusal};
 
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 
@@ -64,10 +64,17 @@ impl Refused {
             .hint(ACCEPT_POST, "application/x-protobuf, application/json")
     }
 
-    pub(super) fn unknown_compression() -> Self {
-        let message = "the Content-Encoding must be gzip, zstd, deflate or identity";
-        Self::new(INVALID_ARGUMENT, 415, message)
-            .hint(header::ACCEPT_ENCODING, "gzip, zstd, deflate, identity")
+    pub(super) fn unknown_compression(accepted: &[Compression]) -> Self {
+        let mut names: Vec<&str> = accepted.iter().map(|known| known.as_str()).collect();
+        names.push(Compression::None.as_str());
+        let names = names.join(", ");
+        let message = format!("the Content-Encoding must be one of {names}");
+        let mut refused = Self::new(INVALID_ARGUMENT, 415, &message);
+        // RFC 9110, section 12.5.3: in an answer, what the next request may use.
+        refused.hint = HeaderValue::try_from(names)
+            .ok()
+            .map(|names| (header::ACCEPT_ENCODING, names));
+        refused
     }
 
     /// 503 and not 408: OTLP clients drop the data on a 408.

@@ -13,7 +13,7 @@
 //!     println!("{} {}", request.items(), request.signal().item_name());
 //!     Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
 //! });
-//! let receiver = OtlpHttpReceiver::new(exporter).keep_headers(["x-region"]);
+//! let receiver = OtlpHttpReceiver::new(exporter).keep_header("x-region");
 //!
 //! let request = http::Request::post("/v1/logs")
 //!     .header("content-type", "application/x-protobuf")
@@ -72,7 +72,10 @@ use tower_service::Service;
 
 use self::{answer::Refused, read::Head};
 use super::status;
-use crate::{Exporter, otlp::Limits, otlp::response::Answer};
+use crate::{
+    Compression, Encoding, Exporter,
+    otlp::{Limits, response::Answer},
+};
 
 /// Receives OTLP over HTTP and hands it to an exporter. See the [module](self) for what it
 /// answers.
@@ -87,21 +90,25 @@ pub struct OtlpHttpReceiver<E> {
 #[derive(Clone, Debug)]
 struct Options {
     prefix: String,
-    max_body_bytes: usize,
+    max_wire_bytes: usize,
     limits: Limits,
+    accepted: Vec<Compression>,
     read_timeout: Duration,
-    keep_headers: Vec<String>,
+    /// In lower case, as header maps hold them.
+    kept_headers: Vec<String>,
     tenant_header: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
             prefix: String::new(),
-            max_body_bytes: 64 << 20,
-            limits: Limits::default(),
+            max_wire_bytes: limits.max_bytes,
+            limits,
+            accepted: Compression::ALL.to_vec(),
             read_timeout: Duration::from_secs(60),
-            keep_headers: Vec::new(),
+            kept_headers: Vec::new(),
             tenant_header: None,
         }
     }
@@ -109,6 +116,7 @@ impl Default for Options {
 
 impl<E> OtlpHttpReceiver<E> {
     /// A receiver for `/v1/traces`, `/v1/metrics` and `/v1/logs`.
+    #[must_use]
     pub fn new(exporter: E) -> Self {
         Self {
             exporter,
@@ -118,8 +126,8 @@ impl<E> OtlpHttpReceiver<E> {
 
     /// Sets what stands before `/v1/...` in the path, for instance `/otlp`. Default: nothing.
     #[must_use]
-    pub fn path_prefix(self, prefix: &str) -> Self {
-        let prefix = prefix.trim_matches('/');
+    pub fn path_prefix(self, prefix: impl AsRef<str>) -> Self {
+        let prefix = prefix.as_ref().trim_matches('/');
         let prefix = match prefix {
             "" => String::new(),
             prefix => format!("/{prefix}"),
@@ -127,17 +135,31 @@ impl<E> OtlpHttpReceiver<E> {
         self.edit(|options| options.prefix = prefix)
     }
 
-    /// Sets the largest body accepted as it comes over the wire, in bytes. Default: 64 MiB.
+    /// Accepts bodies of at most this many bytes after decompression. Default: 64 MiB, the limit
+    /// that OTLP recommends. The same as `max_bytes` of [`limits`](Self::limits).
     #[must_use]
-    pub fn max_body_bytes(self, bytes: usize) -> Self {
-        self.edit(|options| options.max_body_bytes = bytes)
+    pub fn max_message_bytes(self, bytes: usize) -> Self {
+        self.edit(|options| options.limits.max_bytes = bytes)
     }
 
-    /// Sets what is accepted after decompression; [`Limits::max_bytes`] holds for the
-    /// decompressed body. Default: 64 MiB, any number of items.
+    /// Accepts bodies of at most this many bytes as they travel. A larger `Content-Length` is
+    /// refused before anything is read. Default: 64 MiB.
+    #[must_use]
+    pub fn max_wire_bytes(self, bytes: usize) -> Self {
+        self.edit(|options| options.max_wire_bytes = bytes)
+    }
+
+    /// Sets what the check of the telemetry accepts at most.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         self.edit(|options| options.limits = limits)
+    }
+
+    /// Accepts these compressions only, and uncompressed bodies. Default: all of
+    /// [`Compression::ALL`].
+    #[must_use]
+    pub fn accept(self, compressions: impl IntoIterator<Item = Compression>) -> Self {
+        self.edit(|options| options.accepted = compressions.into_iter().collect())
     }
 
     /// Sets how long a body may take to arrive. Default: 60 s.
@@ -146,24 +168,19 @@ impl<E> OtlpHttpReceiver<E> {
         self.edit(|options| options.read_timeout = timeout)
     }
 
-    /// Keeps these request headers in the [`Metadata`](crate::Metadata) of what is received.
-    /// Default: none. `traceparent` and `tracestate` are always kept, as trace context.
+    /// Keeps this request header in the [`Metadata`](crate::Metadata). Default: none is kept,
+    /// except the trace context, which has a place of its own.
     #[must_use]
-    pub fn keep_headers<I>(self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let names = names
-            .into_iter()
-            .map(|name| name.as_ref().to_ascii_lowercase());
-        self.edit(|options| options.keep_headers.extend(names))
+    pub fn keep_header(self, name: impl AsRef<str>) -> Self {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.edit(|options| options.kept_headers.push(name))
     }
 
-    /// Takes the tenant from this request header. Default: there is no tenant.
+    /// Reads the tenant from this request header. Default: no tenant.
     #[must_use]
-    pub fn tenant_header(self, name: &str) -> Self {
-        self.edit(|options| options.tenant_header = Some(name.to_ascii_lowercase()))
+    pub fn tenant_header(self, name: impl AsRef<str>) -> Self {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.edit(|options| options.tenant_header = Some(name))
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Options)) -> Self {
@@ -234,7 +251,7 @@ where
     let encoding = read::encoding(&parts.headers);
     let head = match Head::read(&options, &parts) {
         Ok(head) => head,
-        Err(refused) => return refused.into_response(encoding.unwrap_or(crate::Encoding::Json)),
+        Err(refused) => return refused.into_response(encoding.unwrap_or(Encoding::Json)),
     };
     match receive(exporter, &options, &head, body).await {
         Ok(answer) => answer::success(head.signal, head.encoding, &answer),

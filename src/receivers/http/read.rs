@@ -28,7 +28,9 @@ impl Head {
             return Err(Refused::method_not_allowed());
         }
         let encoding = encoding(&parts.headers).ok_or_else(Refused::unknown_media_type)?;
-        let compression = compression(&parts.headers).ok_or_else(Refused::unknown_compression)?;
+        let compression = compression(&parts.headers)
+            .filter(|name| *name == Compression::None || options.accepted.contains(name))
+            .ok_or_else(|| Refused::unknown_compression(&options.accepted))?;
         Ok(Self {
             signal,
             encoding,
@@ -45,7 +47,7 @@ impl Head {
     where
         B: Body<Error: Into<BoxError>>,
     {
-        let limit = options.max_body_bytes;
+        let limit = options.max_wire_bytes;
         let arrived = tokio::time::timeout(options.read_timeout, collect(body, limit))
             .await
             .map_err(|_| Refused::body_timeout(options.read_timeout))?
@@ -128,7 +130,7 @@ fn metadata(options: &Options, headers: &HeaderMap) -> Metadata {
         let state = (!state.is_empty()).then(|| state.join(",").into());
         metadata = metadata.with_trace_context(traceparent, state);
     }
-    for name in &options.keep_headers {
+    for name in &options.kept_headers {
         for value in headers.get_all(name.as_str()) {
             if let Ok(value) = value.to_str() {
                 metadata = metadata.with_header(name.as_str(), value);

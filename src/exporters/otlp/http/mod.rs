@@ -335,7 +335,7 @@ impl Config {
         if !reply.status.is_success() {
             return Err(reply.to_error(&self.overrides, &self.secrets));
         }
-        let destination = Arc::clone(&self.endpoint(signal).shown);
+        let destination = format!("{NAME} exporter ({})", self.endpoint(signal).shown);
         let answer = match &reply.body {
             Ok(body) if reply.is_json() => Answer::from_json(signal, body),
             Ok(body) if reply.is_protobuf() => Answer::from_protobuf(body),

@@ -1,0 +1,123 @@
+//! The gateway as a process of its own, beside two yardsticks in the same run.
+//!
+//! Requests of 512 spans go over loopback to a relay, from it to a sink, and the answer comes
+//! back after delivery. Measured for each relay: items per second, CPU seconds per million
+//! items, peak memory.
+//!
+//! - `tower-otlp` is `examples/gateway.rs` as it is.
+//! - `obvious` is what one writes first: opentelemetry-proto's generated server and client.
+//! - `bytes` is a relay with a bytes codec, which never looks at what it carries.
+//!
+//! With gzip the yardsticks decompress and compress again, as tonic does.
+//!
+//! Run it with `cargo bench --bench gateway`; `-- --requests N` and `-- --rounds N` change its
+//! size.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[allow(dead_code)]
+#[path = "../examples/gateway.rs"]
+mod gateway;
+
+#[path = "gateway/load.rs"]
+mod load;
+#[path = "gateway/relays.rs"]
+mod relays;
+#[path = "gateway/report.rs"]
+mod report;
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+/// Which part of the benchmark this process plays.
+const ROLE: &str = "TOWER_OTLP_BENCH_ROLE";
+
+fn main() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("sink") => relays::sink(),
+        Ok("obvious") => relays::obvious(),
+        Ok("bytes") => relays::bytes(),
+        Ok("tower-otlp") => {
+            let code = gateway::main();
+            std::process::exit(i32::from(
+                format!("{code:?}") != format!("{:?}", std::process::ExitCode::SUCCESS),
+            ));
+        }
+        _ => bench(),
+    }
+}
+
+fn bench() {
+    let number = |name: &str, default: usize| {
+        let mut args = std::env::args().skip_while(|arg| arg != name);
+        args.nth(1)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
+    let requests = number("--requests", 3000);
+    let rounds = number("--rounds", 3);
+    let mut results = Vec::new();
+    for gzip in [false, true] {
+        for round in 0..rounds {
+            for relay in ["tower-otlp", "obvious", "bytes"] {
+                eprintln!("{relay}, gzip {gzip}, round {} of {rounds}", round + 1);
+                results.push(one_run(relay, gzip, requests));
+            }
+        }
+    }
+    report::print(&results);
+}
+
+fn one_run(relay: &str, gzip: bool, requests: usize) -> report::Run {
+    let mut sink = start("sink", &[]);
+    let sink_address = ready(&mut sink);
+    let mut options = String::new();
+    if gzip {
+        options.push_str("?compression=gzip");
+    }
+    let to = format!("otlp+grpc://{sink_address}{options}");
+    let arguments = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--to", &to];
+    let mut child = start(relay, &arguments);
+    let address = ready(&mut child);
+    let load = load::run(&address, gzip, requests);
+    let usage = report::usage(child.id());
+    for mut process in [child, sink] {
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+    report::Run {
+        relay: relay.to_owned(),
+        gzip,
+        items: load.items,
+        elapsed: load.elapsed,
+        cpu: usage.cpu,
+        peak_kib: usage.peak_kib,
+    }
+}
+
+fn start(role: &str, arguments: &[&str]) -> Child {
+    Command::new(std::env::current_exe().expect("own path"))
+        .args(arguments)
+        .env(ROLE, role)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts")
+}
+
+/// Waits for `ready grpc=ADDR ...` on standard error.
+fn ready(child: &mut Child) -> String {
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let address = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            let rest = line.strip_prefix("ready grpc=")?;
+            Some(rest.split_whitespace().next()?.to_owned())
+        })
+        .expect("the process says that it is ready");
+    // Nobody must block on a full pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    address
+}
