@@ -119,14 +119,14 @@ async fn run(options: Options) -> Result<bool, BoxError> {
 }
 
 /// One destination, with its own retries and its own time limit.
-fn branch(url: &String) -> Result<BoxExporter, BoxError> {
+fn branch(url: impl AsRef<str>) -> Result<BoxExporter, BoxError> {
     let retries = RetryPolicy::new()
         .initial_backoff(Duration::from_millis(250))
         .max_elapsed(BRANCH_TIMEOUT);
     Ok(ServiceBuilder::new()
         .total_timeout(BRANCH_TIMEOUT)
         .export_retry(retries)
-        .service(tower_otlp::from_url(url)?)
+        .service(tower_otlp::from_url(url.as_ref())?)
         .boxed_exporter())
 }
 
