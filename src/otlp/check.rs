@@ -35,7 +35,8 @@ pub(crate) fn check(signal: Signal, bytes: &[u8], limits: &Limits) -> Result<Che
     checker
         .message(Message::root(signal), 0, bytes.len(), MAX_DEPTH)
         .map_err(|malformed| *malformed)?;
-    if checker.items > limits.max_items {
+    // Members of a oneof that do not last are no items: counted again in canonical form.
+    if checker.canonical && checker.items > limits.max_items {
         return Err(Malformed::at(
             0,
             Problem::TooManyItems {
@@ -94,8 +95,10 @@ impl Checker<'_> {
             seen |= bit;
             last = number;
             if wire == LEN && is_len(field.kind) {
-                let value = wire::span(body, &mut at)
-                    .map_err(|f| self.locate(fault(f, at), message, start, field, field_start))?;
+                let value_start = at;
+                let value = wire::span(body, &mut at).map_err(|f| {
+                    self.locate(fault(f, value_start), message, start, field, field_start)
+                })?;
                 self.len_value(field, value.start, value.end, depth)
                     .map_err(|m| self.locate(m, message, start, field, field_start))?;
             } else {
@@ -154,7 +157,7 @@ impl Checker<'_> {
                 },
             ));
         }
-        wire::skip(body, at, field.number, wire, 0).map_err(|f| fault(f, *at))
+        wire::skip_value(body, at, wire).map_err(|f| fault(f, *at))
     }
 
     /// Puts the field's name, with its index if it is repeated, before the path of an error.
@@ -225,7 +228,8 @@ pub(crate) const fn wire_type(kind: Kind) -> u8 {
 
 /// Checks a run of packed numbers.
 fn packed(of: u8, body: &[u8], at: &mut usize) -> Verdict {
-    let run = wire::span(body, at).map_err(|f| fault(f, *at))?;
+    let run_start = *at;
+    let run = wire::span(body, at).map_err(|f| fault(f, run_start))?;
     let end = run.end;
     match of {
         wire::VARINT => {
@@ -290,4 +294,91 @@ fn is_utf8(text: &[u8]) -> bool {
         tail |= byte;
     }
     (bits & HIGH_BITS == 0 && tail < 0x80) || std::str::from_utf8(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `KeyValue`: an attribute of the resource of logs.
+    fn key_value() -> &'static Message {
+        [1, 1, 1]
+            .iter()
+            .fold(Message::root(Signal::Logs), |message, number| match message
+                .field(*number)
+                .map(|field| field.kind)
+            {
+                Some(Kind::Message(child)) => child,
+                _ => panic!("field {number} is not a message"),
+            })
+    }
+
+    fn verdict(bytes: &[u8]) -> Option<Checked> {
+        check(Signal::Logs, bytes, &Limits::default()).ok()
+    }
+
+    /// What the quick path takes for an attribute must be one for the general path, too.
+    #[test]
+    fn the_quick_path_takes_nothing_that_the_general_one_refuses() {
+        let seeds: [&[u8]; 6] = [
+            b"\x0a\x01k\x12\x05\x0a\x03abc",
+            b"\x0a\x01k\x12\x02\x10\x01",
+            b"\x0a\x02\xc3\xa9\x12\x02\x18\x07",
+            b"\x0a\x00\x12\x03\x18\x80\x01",
+            b"\x0a\x01k\x12\x09\x21\0\0\0\0\0\0\xf0\x3f",
+            b"\x0a\x01k\x12\x00",
+        ];
+        let mut quick = 0;
+        for seed in seeds {
+            for position in 0..seed.len() {
+                for byte in 0..=255 {
+                    let mut body = seed.to_vec();
+                    body[position] = byte;
+                    if !simple_key_value(&body) {
+                        continue;
+                    }
+                    quick += 1;
+                    let mut checker = Checker {
+                        buf: &body,
+                        items: 0,
+                        canonical: true,
+                    };
+                    // As a message of its own, an attribute is not looked at by the quick path.
+                    let verdict = checker.message(key_value(), 0, body.len(), MAX_DEPTH);
+                    assert!(verdict.is_ok(), "{body:02x?}");
+                    assert!(checker.canonical, "{body:02x?}");
+                }
+            }
+        }
+        assert!(quick > 1000, "{quick}");
+    }
+
+    #[test]
+    fn utf8_is_judged_as_the_standard_library_does() {
+        let texts: [&[u8]; 6] = [
+            b"",
+            b"plain text of some length",
+            "größer".as_bytes(),
+            b"12345678\xff",
+            b"1234567\xc3\xa9",
+            b"\xed\xa0\x80",
+        ];
+        for text in texts {
+            for end in 0..=text.len() {
+                assert_eq!(
+                    is_utf8(&text[..end]),
+                    std::str::from_utf8(&text[..end]).is_ok()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn padded_varints_are_canonical() {
+        let plain = verdict(b"\x0a\x04\x12\x02\x12\x00").expect("valid");
+        let padded = verdict(b"\x8a\x00\x86\x80\x00\x12\x83\x00\x12\x80\x00");
+        let padded = padded.expect("valid");
+        assert!(plain.canonical && padded.canonical);
+        assert_eq!((plain.items, padded.items), (1, 1));
+    }
 }

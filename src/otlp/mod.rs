@@ -44,6 +44,11 @@ pub(crate) mod wire;
 
 #[cfg(feature = "prost")]
 mod decoded;
+#[cfg(feature = "prost")]
+pub use decoded::Decoded;
+/// The crate whose structs [`Decoded`] holds, in the version that fits.
+#[cfg(feature = "prost")]
+pub use opentelemetry_proto;
 
 use bytes::Bytes;
 
@@ -118,15 +123,39 @@ impl OtlpBytes {
             });
         }
         let bytes = canonical::canonicalise(schema::Message::root(signal), &bytes);
-        // A member of a oneof that another one replaced took its items with it.
-        let unlimited = Limits::default().max_bytes(usize::MAX);
-        let items = check::check(signal, &bytes, &unlimited)?.items;
+        // A member of a oneof that another one replaced took its items with it. The limit on
+        // items holds for what is left; the one on bytes held for what came.
+        let items = check::check(signal, &bytes, &limits.max_bytes(usize::MAX))?.items;
         Ok(Self {
             bytes: Bytes::from(bytes),
             items,
             signal,
             as_received: false,
         })
+    }
+
+    /// Takes what an encoder of ours, or one we trust, wrote: canonical by nature, but perhaps
+    /// nested deeper than a check allows. What is too deep is left out.
+    #[cfg(feature = "prost")]
+    pub(crate) fn from_encoder(signal: Signal, bytes: Vec<u8>) -> Self {
+        let limits = Limits {
+            max_bytes: usize::MAX,
+            max_items: u64::MAX,
+        };
+        let (bytes, items) = match check::check(signal, &bytes, &limits) {
+            Ok(checked) => (bytes, checked.items),
+            Err(_) => {
+                let bytes = canonical::canonicalise(schema::Message::root(signal), &bytes);
+                let items = check::check(signal, &bytes, &limits).map_or(0, |found| found.items);
+                (bytes, items)
+            }
+        };
+        Self {
+            bytes: bytes.into(),
+            items,
+            signal,
+            as_received: true,
+        }
     }
 
     /// The bytes.

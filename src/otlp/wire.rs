@@ -85,8 +85,9 @@ pub(crate) fn span(buf: &[u8], at: &mut usize) -> Result<std::ops::Range<usize>,
     Ok(start..end)
 }
 
-/// Moves past a field's value, whatever it is. `depth` is how many more levels of groups may
-/// be entered.
+/// Moves past the value of a field that the schema does not know. `depth` is how many more
+/// levels may be entered; at the last one prost refuses any unknown field, and so does this, for
+/// what is accepted here must not fail to decode there.
 #[inline]
 pub(crate) fn skip(
     buf: &[u8],
@@ -95,16 +96,28 @@ pub(crate) fn skip(
     wire: u8,
     depth: usize,
 ) -> Result<(), Fault> {
+    if depth == 0 {
+        return Err(Fault::Depth);
+    }
+    match wire {
+        START_GROUP => skip_group(buf, at, number, depth - 1),
+        _ => skip_value(buf, at, wire),
+    }
+}
+
+/// Moves past a value that is not a group.
+#[inline]
+pub(crate) fn skip_value(buf: &[u8], at: &mut usize, wire: u8) -> Result<(), Fault> {
     match wire {
         VARINT => varint(buf, at).map(drop),
         LEN => span(buf, at).map(drop),
         FIXED64 => advance(buf, at, 8),
         FIXED32 => advance(buf, at, 4),
-        START_GROUP => skip_group(buf, at, number, depth),
         _ => Err(Fault::Tag),
     }
 }
 
+#[inline]
 fn advance(buf: &[u8], at: &mut usize, by: usize) -> Result<(), Fault> {
     if buf.len().saturating_sub(*at) < by {
         return Err(Fault::Truncated);
@@ -115,7 +128,6 @@ fn advance(buf: &[u8], at: &mut usize, by: usize) -> Result<(), Fault> {
 
 #[cold]
 fn skip_group(buf: &[u8], at: &mut usize, number: u32, depth: usize) -> Result<(), Fault> {
-    let depth = depth.checked_sub(1).ok_or(Fault::Depth)?;
     loop {
         let (inner, wire) = tag(buf, at)?;
         if wire == END_GROUP {
@@ -253,20 +265,6 @@ pub(crate) fn put_len_field(out: &mut Vec<u8>, number: u32, value: &[u8]) {
     put_tag(out, number, LEN);
     put_varint(out, value.len() as u64);
     out.extend_from_slice(value);
-}
-
-/// Writes a 64-bit fixed field.
-#[inline]
-pub(crate) fn put_fixed64_field(out: &mut Vec<u8>, number: u32, value: u64) {
-    put_tag(out, number, FIXED64);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-/// Writes a 32-bit fixed field.
-#[inline]
-pub(crate) fn put_fixed32_field(out: &mut Vec<u8>, number: u32, value: u32) {
-    put_tag(out, number, FIXED32);
-    out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Begins a sub-message whose length is not known yet; hand the result to [`end_len`].

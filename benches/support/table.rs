@@ -1,0 +1,224 @@
+//! Ratios to a baseline, measured side by side.
+//!
+//! Times on a shared machine wander by half; the ratio of two things that run within the same
+//! few milliseconds does not. So all candidates of a group take turns, round by round, and what
+//! is shown is the median of the per-round ratios. The same closures go through criterion first.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, Throughput};
+
+use super::allocations::allocations;
+
+/// What a ratio should be.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    /// Only shown.
+    None,
+    /// At most this share of the baseline's time.
+    Share(f64),
+    /// At least this many times as fast as the baseline.
+    Times(f64),
+    /// At most this much more than the baseline, for each item.
+    Over(Duration),
+}
+
+struct Candidate<'a> {
+    name: &'static str,
+    goal: Goal,
+    /// Index of what it is compared with.
+    baseline: usize,
+    run: Box<dyn FnMut() + 'a>,
+}
+
+/// Candidates that do comparable work.
+pub(crate) struct Group<'a> {
+    name: String,
+    items: u64,
+    candidates: Vec<Candidate<'a>>,
+}
+
+const ROUNDS: usize = 41;
+const ROUND: Duration = Duration::from_millis(2);
+
+impl<'a> Group<'a> {
+    /// A group whose closures each handle `items` items.
+    pub(crate) fn new(name: impl Into<String>, items: u64) -> Self {
+        Self {
+            name: name.into(),
+            items,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Adds what those behind it are compared with.
+    pub(crate) fn baseline<T>(self, name: &'static str, run: impl FnMut() -> T + 'a) -> Self {
+        let baseline = self.candidates.len();
+        self.add(name, Goal::None, baseline, run)
+    }
+
+    /// Adds a candidate.
+    pub(crate) fn candidate<T>(
+        self,
+        name: &'static str,
+        goal: Goal,
+        run: impl FnMut() -> T + 'a,
+    ) -> Self {
+        let baseline = self.candidates.last().map_or(0, |last| last.baseline);
+        self.add(name, goal, baseline, run)
+    }
+
+    fn add<T>(
+        mut self,
+        name: &'static str,
+        goal: Goal,
+        baseline: usize,
+        mut run: impl FnMut() -> T + 'a,
+    ) -> Self {
+        self.candidates.push(Candidate {
+            name,
+            goal,
+            baseline,
+            run: Box::new(move || {
+                black_box(run());
+            }),
+        });
+        self
+    }
+
+    fn criterion(&mut self, criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group(&self.name);
+        group.throughput(Throughput::Elements(self.items));
+        for candidate in &mut self.candidates {
+            group.bench_function(candidate.name, |bencher| bencher.iter(|| (candidate.run)()));
+        }
+        group.finish();
+    }
+
+    /// Prints the group's rows; says whether all goals were met.
+    fn table(&mut self) -> bool {
+        let turns: Vec<u32> = self
+            .candidates
+            .iter_mut()
+            .map(|candidate| turns(&mut candidate.run))
+            .collect();
+        let mut rounds = vec![Vec::with_capacity(ROUNDS); turns.len()];
+        for _ in 0..ROUNDS {
+            for (position, candidate) in self.candidates.iter_mut().enumerate() {
+                let start = Instant::now();
+                for _ in 0..turns[position] {
+                    (candidate.run)();
+                }
+                let time = start.elapsed().as_secs_f64() / f64::from(turns[position]);
+                rounds[position].push(time * 1e9);
+            }
+        }
+        let mut met_all = true;
+        for (position, candidate) in self.candidates.iter_mut().enumerate() {
+            let time = median(rounds[position].clone());
+            let base = &rounds[candidate.baseline];
+            let pairs = || rounds[position].iter().zip(base);
+            let share = median(pairs().map(|(time, base)| time / base).collect());
+            let items = self.items as f64;
+            let over = median(pairs().map(|(time, base)| time - base).collect()) / items;
+            let ((), count, bytes) = allocations(&mut candidate.run);
+            let (ratio, goal, met) = match candidate.goal {
+                Goal::None if position == candidate.baseline => {
+                    ("1".to_owned(), String::new(), None)
+                }
+                Goal::None => (format!("{share:.3}"), String::new(), None),
+                Goal::Share(most) => (
+                    format!("{share:.3}"),
+                    format!("<= {most}"),
+                    Some(share <= most),
+                ),
+                Goal::Times(least) => (
+                    format!("{:.1} x", 1.0 / share),
+                    format!(">= {least} x"),
+                    Some(1.0 / share >= least),
+                ),
+                Goal::Over(most) => (
+                    format!("+{over:.0} ns/item"),
+                    format!("<= +{} ns", most.as_nanos()),
+                    Some(over <= most.as_nanos() as f64),
+                ),
+            };
+            met_all &= met != Some(false);
+            let met = match met {
+                None => "",
+                Some(true) => "yes",
+                Some(false) => "NO",
+            };
+            println!(
+                "| {} | {} | {:.1} | {ratio} | {goal} | {met} | {:.1} | {:.1} |",
+                self.name,
+                candidate.name,
+                time / items,
+                count as f64 / items,
+                bytes as f64 / items,
+            );
+        }
+        met_all
+    }
+}
+
+/// How many calls fill a round.
+fn turns(run: &mut dyn FnMut()) -> u32 {
+    let mut turns = 1;
+    loop {
+        let start = Instant::now();
+        for _ in 0..turns {
+            run();
+        }
+        let time = start.elapsed();
+        if time >= ROUND / 4 {
+            let turns = f64::from(turns) * ROUND.as_secs_f64() / time.as_secs_f64();
+            return turns.ceil() as u32;
+        }
+        turns *= 2;
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Runs the groups through criterion, then prints the table of ratios.
+///
+/// With `RATIOS_ONLY` set criterion is left out; with criterion's `--test` the table is.
+pub(crate) fn run(mut groups: Vec<Group<'_>>) {
+    if std::env::var_os("RATIOS_ONLY").is_none() {
+        let mut criterion = Criterion::default()
+            .sample_size(20)
+            .warm_up_time(Duration::from_millis(300))
+            .measurement_time(Duration::from_secs(1))
+            .configure_from_args();
+        for group in &mut groups {
+            group.criterion(&mut criterion);
+        }
+        criterion.final_summary();
+    }
+    let quick = |argument: String| argument == "--test" || argument == "--list";
+    if std::env::args().any(quick) {
+        return;
+    }
+    println!(
+        "\n| group | candidate | ns/item | ratio | goal | met | allocations/item | bytes/item |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let met = groups
+        .iter_mut()
+        .fold(true, |met, group| group.table() && met);
+    println!(
+        "\n{}",
+        if met {
+            "all goals met"
+        } else {
+            "NOT all goals met"
+        }
+    );
+}
