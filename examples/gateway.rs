@@ -30,17 +30,16 @@ usage: gateway --to URL [--to URL ...] [--grpc ADDR] [--http ADDR] [--drain-time
   --http ADDR              where to receive OTLP over HTTP   (default 127.0.0.1:4318)
   --drain-timeout DURATION how long to finish on SIGTERM     (default 10s)";
 
-/// Requests at work at a time; others wait unread, in the windows of their connections. This
-/// bounds memory: a request is held from its first byte to its answer.
-const MAX_REQUESTS: usize = 32;
+/// Requests at work at a time; others wait, mostly unread, in the windows of their connections.
+/// Together they bound memory: a request is held from its first byte to its answer. More of
+/// either serves slow backends, or distant clients, better, and costs memory.
+const MAX_REQUESTS: usize = 16;
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// How long one destination may take with all retries. OTLP clients wait for 10 s: they get an
 /// answer, and do not send again what is still under way here.
 const BRANCH_TIMEOUT: Duration = Duration::from_secs(9);
-
-/// Enough for a large batch to arrive without waiting for a round trip.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 2 << 20;
 
 struct Options {
     grpc: SocketAddr,
@@ -120,14 +119,14 @@ async fn run(options: Options) -> Result<bool, BoxError> {
 }
 
 /// One destination, with its own retries and its own time limit.
-fn branch(url: &String) -> Result<BoxExporter, BoxError> {
+fn branch(url: impl AsRef<str>) -> Result<BoxExporter, BoxError> {
     let retries = RetryPolicy::new()
         .initial_backoff(Duration::from_millis(250))
         .max_elapsed(BRANCH_TIMEOUT);
     Ok(ServiceBuilder::new()
         .total_timeout(BRANCH_TIMEOUT)
         .export_retry(retries)
-        .service(tower_otlp::from_url(url)?)
+        .service(tower_otlp::from_url(url.as_ref())?)
         .boxed_exporter())
 }
 

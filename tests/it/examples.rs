@@ -1,5 +1,7 @@
 //! The examples, run as a user runs them.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{
     collections::BTreeMap,
     env, fs,

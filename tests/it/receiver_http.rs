@@ -101,9 +101,7 @@ async fn every_signal_encoding_and_compression_is_taken() {
                 let got = backend.only();
                 assert_eq!(got.signal(), signal, "{case}");
                 assert_eq!(got.items(), 5, "{case}");
-                if encoding == Encoding::Protobuf {
-                    assert_eq!(got.protobuf(), sent.protobuf(), "{case}");
-                }
+                assert_eq!(got.encoded(encoding), sent.encoded(encoding), "{case}");
             }
         }
     }
