@@ -284,3 +284,32 @@ async fn a_request_whose_caller_went_away_is_counted_by_its_stage() {
         (5, 0, 5)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_wakes_a_request_in_backoff_and_ends_its_retries_at_the_deadline() {
+    let lifecycle = Lifecycle::new();
+    let exporter = ScriptedExporter::new([Step::Fail(down()), Step::Fail(down()), Step::Deliver]);
+    let policy = RetryPolicy::new()
+        .seed(3)
+        .initial_backoff(3600 * SECOND)
+        .max_backoff(3600 * SECOND)
+        .no_max_elapsed()
+        .lifecycle(&lifecycle);
+    let service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .export_retry(policy)
+        .service(exporter.clone());
+    let request = tokio::spawn(service.oneshot(logs(5)));
+    exporter.wait_for_calls(1).await;
+    let started = Instant::now();
+    let report = lifecycle.shutdown(4 * SECOND).await;
+    assert_eq!(
+        started.elapsed(),
+        4 * SECOND,
+        "the last attempt is at the deadline"
+    );
+    // Either side of the same moment: the answer is there, or it is counted as late.
+    assert_eq!(report.delivered + report.dropped, 5);
+    assert!(request.await.unwrap().is_ok());
+    assert_eq!(exporter.calls(), 3);
+}
