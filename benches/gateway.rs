@@ -78,7 +78,14 @@ fn one_run(relay: &str, gzip: bool, requests: usize) -> report::Run {
         options.push_str("?compression=gzip");
     }
     let to = format!("otlp+grpc://{sink_address}{options}");
-    let arguments = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--to", &to];
+    let arguments = [
+        "--grpc",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--to",
+        &to,
+    ];
     let mut child = start(relay, &arguments);
     let address = ready(&mut child);
     let load = load::run(&address, gzip, requests);

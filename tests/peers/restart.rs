@@ -46,7 +46,10 @@ async fn nothing_is_lost(exporter: tower_otlp::BoxExporter, mut collector: Colle
     });
     half_seen.recv().await.expect("a hundred are delivered");
     collector.stop();
-    assert!(!sender.is_finished(), "the Collector went away in the middle");
+    assert!(
+        !sender.is_finished(),
+        "the Collector went away in the middle"
+    );
     collector.restart();
     let acknowledged = sender.await.expect("no panic");
     assert_eq!(acknowledged, (1..=REQUESTS).collect());

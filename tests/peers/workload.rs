@@ -62,7 +62,9 @@ pub fn numbers(requests: &[ExportRequest]) -> Vec<u64> {
             .flat_map(|resource| resource.scopes())
             .flat_map(|scope| scope.items())
         {
-            numbers.push(u64::from_be_bytes(span.span_id().to_array().expect("an id")));
+            numbers.push(u64::from_be_bytes(
+                span.span_id().to_array().expect("an id"),
+            ));
         }
     }
     numbers
