@@ -1,6 +1,8 @@
 //! The `OTEL_EXPORTER_OTLP_*` variables, as far as a server sees them. None is set in the
 //! process: the exporter is made from a table.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
