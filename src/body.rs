@@ -16,7 +16,7 @@ pub(crate) enum CollectError {
         announced: Option<u64>,
     },
     /// The connection broke, or the peer broke the protocol.
-    Broken(BoxError),
+    Broken(#[cfg_attr(not(feature = "receiver-http"), allow(dead_code))] BoxError),
 }
 
 /// Collects `body`, of at most `limit` bytes. A body of one frame is not copied.

@@ -1,5 +1,7 @@
 //! The HTTP receiver over real sockets: what it takes, what it refuses, and in which words.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{convert::Infallible, io::Write as _, net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};

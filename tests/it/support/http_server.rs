@@ -1,5 +1,7 @@
 //! HTTP servers and a plain client on loopback sockets.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
