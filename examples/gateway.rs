@@ -49,7 +49,7 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() {
+pub(crate) async fn main() {
     let options = match Options::parse(env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => return println!("{USAGE}"),

@@ -58,14 +58,12 @@ impl Stage {
     }
 
     /// Takes charge of a request of so many items, whose caller waits for the answer.
-    #[must_use]
     pub fn hold(&self, items: u64) -> Held {
         self.held(items, false)
     }
 
     /// Takes charge of a request of so many items, whose caller is told now that they are safe:
     /// from here on this layer answers for them.
-    #[must_use]
     pub fn retain(&self, items: u64) -> Held {
         self.held(items, true)
     }

@@ -174,12 +174,6 @@ impl<'a> Fields<'a> {
         Self { buf, at: 0 }
     }
 
-    /// Where the next field starts.
-    #[inline]
-    pub(crate) const fn position(&self) -> usize {
-        self.at
-    }
-
     #[inline]
     fn read(&mut self) -> Option<Field<'a>> {
         let start = self.at;

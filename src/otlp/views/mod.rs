@@ -99,6 +99,7 @@ macro_rules! view {
 
         impl<'a> $crate::otlp::views::View<'a> for $name<'a> {
             #[inline]
+            #[allow(unused_variables, reason = "only repeated fields look back to where they start")]
             fn view(bytes: &'a [u8]) -> Self {
                 use $crate::otlp::{cursor::{Cursor, key}, wire};
                 let mut this = Self {
