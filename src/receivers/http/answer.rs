@@ -20,6 +20,7 @@ const UNAVAILABLE: i32 = 14;
 pub(super) struct Refused {
     refusal: Refusal,
     hint: Option<(HeaderName, HeaderValue)>,
+    unread: bool,
 }
 
 impl From<Refusal> for Refused {
@@ -27,6 +28,7 @@ impl From<Refusal> for Refused {
         Self {
             refusal,
             hint: None,
+            unread: false,
         }
     }
 }
@@ -44,6 +46,16 @@ impl Refused {
     fn hint(mut self, name: HeaderName, value: &'static str) -> Self {
         self.hint = Some((name, HeaderValue::from_static(value)));
         self
+    }
+
+    /// Notes that the body was not read to its end.
+    pub(super) fn unread(mut self) -> Self {
+        self.unread = true;
+        self
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread
     }
 
     pub(super) fn not_found() -> Self {
