@@ -49,7 +49,7 @@ pub(crate) fn grpc(code: tonic::Code, server_delay: Option<Duration>) -> Verdict
 ///
 /// gRPC has no code for it: implementations use `RESOURCE_EXHAUSTED` (Go, C++, Java) or
 /// `OUT_OF_RANGE` (tonic) and tell it in the message only.
-#[cfg(feature = "_grpc")]
+#[cfg(all(feature = "_grpc", any(feature = "otlp-grpc", test)))]
 pub(crate) fn grpc_says_too_large(code: tonic::Code, message: &str) -> bool {
     use tonic::Code;
     let message = message.to_ascii_lowercase();

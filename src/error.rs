@@ -384,6 +384,10 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<(ErrorKind, &'static str)>
             (ErrorKind::Unavailable, "the HTTP connection failed")
         });
     }
+    #[cfg(feature = "_grpc")]
+    if error.is::<tonic::TimeoutExpired>() {
+        return Some((ErrorKind::Timeout, "no gRPC answer in time"));
+    }
     #[cfg(feature = "otlp-grpc")]
     if error.is::<tonic::transport::Error>() {
         return Some((ErrorKind::Unavailable, "the gRPC transport failed"));

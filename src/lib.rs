@@ -3,6 +3,8 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
+mod body;
 mod builder;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 mod classify;

@@ -41,11 +41,10 @@ async fn send(address: &str, gzip: bool, requests: usize) -> Load {
         .await
         .expect("the relay listens");
     let frame = frame(&traces(), gzip);
-    let uri: http::Uri = format!(
-        "http://{address}/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-    )
-    .parse()
-    .expect("a URI");
+    let uri: http::Uri =
+        format!("http://{address}/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            .parse()
+            .expect("a URI");
     // Let everything connect and warm up before the clock starts.
     let one = |frame: Bytes| {
         let mut channel = channel.clone();

@@ -215,8 +215,8 @@ impl Service<http::Request<Body>> for Relay {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let relay = self.clone();
         Box::pin(async move {
-            let mut grpc = tonic::server::Grpc::new(BytesCodec)
-                .accept_compressed(CompressionEncoding::Gzip);
+            let mut grpc =
+                tonic::server::Grpc::new(BytesCodec).accept_compressed(CompressionEncoding::Gzip);
             Ok(grpc.unary(relay, request).await)
         })
     }

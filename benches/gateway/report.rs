@@ -26,7 +26,8 @@ pub fn usage(pid: u32) -> Usage {
         .1
         .split_whitespace()
         .collect();
-    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+    let ticks: u64 =
+        fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux's /proc");
     let peak_kib = status
         .lines()
@@ -99,6 +100,9 @@ pub fn print(runs: &[Run]) {
         ),
         ("peak memory under 30 MiB", peak, peak < 30.0),
     ] {
-        println!("| {goal} | {measured:.2} | {} |", if met { "yes" } else { "no" });
+        println!(
+            "| {goal} | {measured:.2} | {} |",
+            if met { "yes" } else { "no" }
+        );
     }
 }

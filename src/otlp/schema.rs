@@ -4,6 +4,9 @@
 //! `common.proto`, `resource.proto`, `trace.proto`, `metrics.proto`, `logs.proto`. A new field of
 //! OTLP is one line here and one in its view.
 
+// Names and numbers of digits matter to the JSON reader alone.
+#![cfg_attr(not(feature = "json"), allow(dead_code))]
+
 use super::Signal;
 
 /// How a field is encoded.
@@ -104,6 +107,19 @@ impl Message {
     /// All fields, by number.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &Field> {
         self.slots.iter().flatten()
+    }
+
+    /// The field with this name in OTLP/JSON or in the `.proto` file. The search starts behind the
+    /// field with the number `last`: writers mostly keep to the order of the numbers.
+    #[cfg(feature = "json")]
+    #[inline]
+    pub(crate) fn named(&self, name: &str, last: u32) -> Option<&Field> {
+        let (before, after) = self.slots.split_at_checked(last as usize + 1)?;
+        let mut fields = after.iter().chain(before).flatten();
+        fields
+            .clone()
+            .find(|field| field.json_name == name)
+            .or_else(|| fields.find(|field| field.name == name))
     }
 
     /// The root message of a signal.

@@ -203,12 +203,6 @@ impl<'a> Fields<'a> {
         Self { buf, at: 0 }
     }
 
-    /// Where the next field starts.
-    #[inline]
-    pub(crate) const fn position(&self) -> usize {
-        self.at
-    }
-
     #[inline]
     fn read(&mut self) -> Option<Field<'a>> {
         let start = self.at;
@@ -294,20 +288,6 @@ pub(crate) fn put_len_field(out: &mut Vec<u8>, number: u32, value: &[u8]) {
     put_tag(out, number, LEN);
     put_varint(out, value.len() as u64);
     out.extend_from_slice(value);
-}
-
-/// Writes a 64-bit fixed field.
-#[inline]
-pub(crate) fn put_fixed64_field(out: &mut Vec<u8>, number: u32, value: u64) {
-    put_tag(out, number, FIXED64);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-/// Writes a 32-bit fixed field.
-#[inline]
-pub(crate) fn put_fixed32_field(out: &mut Vec<u8>, number: u32, value: u32) {
-    put_tag(out, number, FIXED32);
-    out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Begins a sub-message whose length is not known yet; hand the result to [`end_len`].

@@ -1,12 +1,21 @@
 //! The first tier: everything that needs nothing but cargo.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod support;
 
 mod compression;
 mod console;
 mod env;
+mod examples;
 mod fan_out;
 mod json;
+mod lifecycle;
 mod malformed;
 mod otlp_grpc;
 mod otlp_http;
@@ -16,3 +25,4 @@ mod receiver_http;
 mod retry;
 mod timeout;
 mod tower_layers;
+mod url;

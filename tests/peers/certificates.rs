@@ -31,7 +31,11 @@ impl Certificates {
         let (server, client) = (issue("127.0.0.1"), issue("client"));
         let folder = tempfile::tempdir().expect("a folder");
         let ca = authority.pem();
-        for (file, text) in [("ca.pem", &ca), ("cert.pem", &server.0), ("key.pem", &server.1)] {
+        for (file, text) in [
+            ("ca.pem", &ca),
+            ("cert.pem", &server.0),
+            ("key.pem", &server.1),
+        ] {
             std::fs::write(folder.path().join(file), text).expect("writes");
         }
         Self { folder, ca, client }
@@ -43,8 +47,12 @@ impl Certificates {
 
     /// The variables of the Collector's TLS configurations.
     pub fn collector_env(&self) -> Vec<(&'static str, String)> {
-        [("CERT", "cert.pem"), ("KEY", "key.pem"), ("CLIENT_CA", "ca.pem")]
-            .map(|(name, file)| (name, self.path(file).display().to_string()))
-            .to_vec()
+        [
+            ("CERT", "cert.pem"),
+            ("KEY", "key.pem"),
+            ("CLIENT_CA", "ca.pem"),
+        ]
+        .map(|(name, file)| (name, self.path(file).display().to_string()))
+        .to_vec()
     }
 }

@@ -176,7 +176,11 @@ fn spawn(
     assert!(ready, "the Collector did not start:\n{said}");
     // It must never block on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    (child, grpc.expect("gRPC address"), http.expect("HTTP address"))
+    (
+        child,
+        grpc.expect("gRPC address"),
+        http.expect("HTTP address"),
+    )
 }
 
 /// The address in a log line of the Collector: `... {... "endpoint": "127.0.0.1:4317"}`.

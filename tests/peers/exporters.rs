@@ -1,6 +1,6 @@
 //! Our exporters to the Collector: what it writes down equals what went in, field by field.
 
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 use tower_otlp::{Compression, Encoding, Exporter, Signal, exporters::otlp};
 
 use crate::{collector::Collector, compare::assert_same, workload};

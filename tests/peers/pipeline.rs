@@ -70,7 +70,9 @@ async fn a_fan_out_reaches_two_collectors() {
         collector
             .wait_for(Signal::Traces, sent[0].count("spans"))
             .await;
-        collector.wait_for(Signal::Logs, sent[0].count("logs")).await;
+        collector
+            .wait_for(Signal::Logs, sent[0].count("logs"))
+            .await;
         collector
             .wait_for(Signal::Metrics, sent[0].count("metric_points"))
             .await;

@@ -27,7 +27,7 @@ async fn nothing_is_lost(exporter: tower_otlp::BoxExporter, mut collector: Colle
     let (half, mut half_seen) = tokio::sync::mpsc::channel(1);
     let sender = tokio::spawn(async move {
         let mut acknowledged = BTreeSet::new();
-        let mut answers = stream::iter((0..REQUESTS).map(|number| {
+        let mut answers = stream::iter((1..=REQUESTS).map(|number| {
             let pipeline = pipeline.clone();
             async move {
                 let answer = pipeline.oneshot(numbered_span(number)).await;
@@ -46,10 +46,13 @@ async fn nothing_is_lost(exporter: tower_otlp::BoxExporter, mut collector: Colle
     });
     half_seen.recv().await.expect("a hundred are delivered");
     collector.stop();
-    assert!(!sender.is_finished(), "the Collector went away in the middle");
+    assert!(
+        !sender.is_finished(),
+        "the Collector went away in the middle"
+    );
     collector.restart();
     let acknowledged = sender.await.expect("no panic");
-    assert_eq!(acknowledged, (0..REQUESTS).collect());
+    assert_eq!(acknowledged, (1..=REQUESTS).collect());
     let received = collector.wait_for(Signal::Traces, REQUESTS).await;
     let received: BTreeSet<u64> = numbers(&received).into_iter().collect();
     assert_eq!(received, acknowledged, "all that was accepted is there");

@@ -33,7 +33,7 @@ pub fn requests(signal: Signal, count: u64) -> Vec<ExportRequest> {
         .collect()
 }
 
-/// A request of one span whose id is `number`.
+/// A request of one span whose id is `number`, which must not be 0: that is no id.
 pub fn numbered_span(number: u64) -> ExportRequest {
     let message = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
@@ -62,7 +62,9 @@ pub fn numbers(requests: &[ExportRequest]) -> Vec<u64> {
             .flat_map(|resource| resource.scopes())
             .flat_map(|scope| scope.items())
         {
-            numbers.push(u64::from_be_bytes(span.span_id().to_array().expect("an id")));
+            numbers.push(u64::from_be_bytes(
+                span.span_id().to_array().expect("an id"),
+            ));
         }
     }
     numbers

@@ -1,1 +1,34 @@
-//! HTTP clients for exporters.
+//! What the HTTP exporters share: the client, and how answers are read.
+//!
+//! An HTTP exporter works over any `Service<http::Request<RequestBody>>`: the
+//! [`ReqwestService`] that it builds by default, hyper-util's client, a tower-http stack, an
+//! `axum::Router` or another receiver in the same process.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_otlp::exporters::http::HttpClientOptions;
+//!
+//! let client = HttpClientOptions::default()
+//!     .connect_timeout(Duration::from_secs(5))
+//!     .no_proxy()
+//!     .build()?;
+//! # let _ = client;
+//! # Ok::<(), tower_otlp::ExportError>(())
+//! ```
+
+mod client;
+mod endpoint;
+mod options;
+mod reply;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use client::{ReqwestFuture, ReqwestService};
+pub use options::HttpClientOptions;
+
+pub(crate) use endpoint::Endpoint;
+pub(crate) use reply::{Reply, Secrets, Unread, readable};
+
+/// The body of the requests that HTTP exporters send: one piece, shared with the request that
+/// it was made from.
+pub type RequestBody = http_body_util::Full<bytes::Bytes>;

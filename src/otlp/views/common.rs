@@ -360,7 +360,7 @@ view! {
 
 view! {
     /// What made the telemetry: a service, a host, a device.
-    Resource {
+    pub Resource {
         /// Attributes.
         1 attributes: attributes,
         /// Number of attributes that the sender left out.
@@ -372,7 +372,7 @@ view! {
 
 view! {
     /// An entity that a resource consists of (in development in OTLP).
-    EntityRef {
+    pub EntityRef {
         /// Schema URL of the entity.
         1 schema_url: str,
         /// Type of the entity.
@@ -392,7 +392,7 @@ impl<'a> View<'a> for Str<'a> {
 
 view! {
     /// The library, or the part of an application, that made the telemetry.
-    Scope {
+    pub Scope {
         /// Name.
         1 name: str,
         /// Version.

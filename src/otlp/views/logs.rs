@@ -7,7 +7,7 @@ pub type Logs<'a> = Telemetry<'a, LogRecord<'a>>;
 
 view! {
     /// One log record.
-    LogRecord {
+    pub LogRecord {
         /// When it happened, in nanoseconds since the Unix epoch; 0 if it is not known.
         1 time_unix_nano: fixed64,
         /// How grave it is, as a number.

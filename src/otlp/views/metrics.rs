@@ -104,7 +104,7 @@ pub enum MetricData<'a> {
 
 view! {
     /// Last values.
-    Gauge {
+    pub Gauge {
         /// The values.
         1 points: repeated<NumberDataPoint>,
     }
@@ -112,7 +112,7 @@ view! {
 
 view! {
     /// Sums.
-    Sum {
+    pub Sum {
         /// The values.
         1 points: repeated<NumberDataPoint>,
         /// Whether each point counts since the start or since the point before.
@@ -124,7 +124,7 @@ view! {
 
 view! {
     /// Histograms with explicit bounds.
-    Histogram {
+    pub Histogram {
         /// The values.
         1 points: repeated<HistogramDataPoint>,
         /// Whether each point counts since the start or since the point before.
@@ -134,7 +134,7 @@ view! {
 
 view! {
     /// Histograms with exponential bounds.
-    ExponentialHistogram {
+    pub ExponentialHistogram {
         /// The values.
         1 points: repeated<ExponentialHistogramDataPoint>,
         /// Whether each point counts since the start or since the point before.
@@ -144,7 +144,7 @@ view! {
 
 view! {
     /// Quantiles, as other systems report them.
-    Summary {
+    pub Summary {
         /// The values.
         1 points: repeated<SummaryDataPoint>,
     }
@@ -212,7 +212,7 @@ fn number(double: Option<f64>, int: Option<i64>) -> Option<Number> {
 
 view! {
     /// A single value.
-    NumberDataPoint {
+    pub NumberDataPoint {
         /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
         2 start_time_unix_nano: fixed64,
         /// When it was taken, in nanoseconds since the Unix epoch.
@@ -240,7 +240,7 @@ impl NumberDataPoint<'_> {
 
 view! {
     /// A histogram with explicit bounds.
-    HistogramDataPoint {
+    pub HistogramDataPoint {
         /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
         2 start_time_unix_nano: fixed64,
         /// When it was taken, in nanoseconds since the Unix epoch.
@@ -268,7 +268,7 @@ view! {
 
 view! {
     /// A histogram with exponential bounds.
-    ExponentialHistogramDataPoint {
+    pub ExponentialHistogramDataPoint {
         /// Attributes, which tell one series from another.
         1 attributes: attributes,
         /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
@@ -302,7 +302,7 @@ view! {
 
 view! {
     /// Buckets of an exponential histogram: bucket `offset + i` has count `i`.
-    Buckets {
+    pub Buckets {
         /// Index of the first bucket.
         1 offset: sint32,
         /// Number of values in each bucket.
@@ -312,7 +312,7 @@ view! {
 
 view! {
     /// Quantiles of one series.
-    SummaryDataPoint {
+    pub SummaryDataPoint {
         /// Since when it counts, in nanoseconds since the Unix epoch; 0 if it is not known.
         2 start_time_unix_nano: fixed64,
         /// When it was taken, in nanoseconds since the Unix epoch.
@@ -332,7 +332,7 @@ view! {
 
 view! {
     /// One quantile.
-    QuantileValue {
+    pub QuantileValue {
         /// Which one: 0 (the smallest value) to 1 (the largest).
         1 quantile: double,
         /// Its value.
@@ -342,7 +342,7 @@ view! {
 
 view! {
     /// A sample of the values that a point sums up.
-    Exemplar {
+    pub Exemplar {
         /// When it was taken, in nanoseconds since the Unix epoch.
         2 time_unix_nano: fixed64,
         /// The value if it is a double.

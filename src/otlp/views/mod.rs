@@ -67,36 +67,39 @@ pub(crate) use sealed::View;
 macro_rules! view {
     (
         $(#[$meta:meta])*
-        $name:ident {
+        $vis:vis $name:ident {
             $( $(#[$field_meta:meta])* $number:literal $field:ident : $kind:ident $(<$of:ident>)? ),* $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug)]
-        pub struct $name<'a> {
+        $vis struct $name<'a> {
             bytes: &'a [u8],
             $( $field: $crate::otlp::views::view!(@store $kind), )*
         }
 
+        // A view that serves another one does without some of its own getters.
+        #[allow(dead_code)]
         impl<'a> $name<'a> {
             $(
                 $(#[$field_meta])*
                 #[must_use]
                 #[inline]
-                pub fn $field(&self) -> $crate::otlp::views::view!(@type $kind $(<$of>)?) {
+                $vis fn $field(&self) -> $crate::otlp::views::view!(@type $kind $(<$of>)?) {
                     $crate::otlp::views::view!(@get self.$field, $kind $(<$of>)?)
                 }
             )*
 
             /// The protobuf bytes of this message, unknown fields included.
             #[must_use]
-            pub fn as_bytes(&self) -> &'a [u8] {
+            $vis fn as_bytes(&self) -> &'a [u8] {
                 self.bytes
             }
         }
 
         impl<'a> $crate::otlp::views::View<'a> for $name<'a> {
             #[inline]
+            #[allow(unused_variables, reason = "only repeated fields look back to where they start")]
             fn view(bytes: &'a [u8]) -> Self {
                 use $crate::otlp::{cursor::{Cursor, key}, wire};
                 let mut this = Self {

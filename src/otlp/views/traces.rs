@@ -7,7 +7,7 @@ pub type Traces<'a> = Telemetry<'a, Span<'a>>;
 
 view! {
     /// One operation of a trace.
-    Span {
+    pub Span {
         /// The trace: 16 bytes, or empty.
         1 trace_id: trace_id,
         /// The span: 8 bytes, or empty.
@@ -45,7 +45,7 @@ view! {
 
 view! {
     /// Something that happened at one moment of a span.
-    Event {
+    pub Event {
         /// When, in nanoseconds since the Unix epoch.
         1 time_unix_nano: fixed64,
         /// What.
@@ -59,7 +59,7 @@ view! {
 
 view! {
     /// A pointer from a span to another.
-    Link {
+    pub Link {
         /// The trace pointed to: 16 bytes, or empty.
         1 trace_id: trace_id,
         /// The span pointed to: 8 bytes, or empty.
@@ -77,7 +77,7 @@ view! {
 
 view! {
     /// How a span ended.
-    Status {
+    pub Status {
         /// For people, with an error.
         2 message: str,
         /// Whether it went well.

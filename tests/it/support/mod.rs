@@ -1,7 +1,9 @@
 //! What several test modules share.
 
 pub(crate) mod allocations;
+pub(crate) mod backend;
 pub(crate) mod generate;
+pub(crate) mod http_server;
 pub(crate) mod oracle;
 pub(crate) mod respell;
 pub(crate) mod structs;

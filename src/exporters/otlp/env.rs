@@ -1,1 +1,0 @@
-//! The `OTEL_EXPORTER_OTLP_*` variables.

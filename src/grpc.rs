@@ -1,1 +1,0 @@
-//! gRPC framing: one message in a frame, its compression kept.

@@ -1,1 +1,0 @@
-//! Orderly shutdown: counting what is in flight and waiting for it.

@@ -1,0 +1,102 @@
+//! Hex, as ids are written in.
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The two digits of every byte.
+static PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Writes bytes in lower-case hex.
+#[inline]
+pub(super) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Ids have one of two lengths: in a buffer of fixed size they are written in one go.
+    if let Ok(id) = bytes.try_into() {
+        encode_array::<16, 32>(out, id);
+    } else if let Ok(id) = bytes.try_into() {
+        encode_array::<8, 16>(out, id);
+    } else {
+        for &byte in bytes {
+            out.extend_from_slice(&PAIRS[usize::from(byte)]);
+        }
+    }
+}
+
+#[inline]
+fn encode_array<const N: usize, const DOUBLE: usize>(out: &mut Vec<u8>, bytes: &[u8; N]) {
+    let mut text = [0; DOUBLE];
+    for (pair, &byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(byte)];
+    }
+    out.extend_from_slice(&text);
+}
+
+/// Reads `text` as hex digits of either case, and appends the bytes. On anything else it returns
+/// `None`, having written part of them.
+#[cfg(feature = "json")]
+pub(super) fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    let (pairs, odd) = text.as_chunks::<2>();
+    if !odd.is_empty() {
+        return None;
+    }
+    for &[high, low] in pairs {
+        out.push(digit(high)? << 4 | digit(low)?);
+    }
+    Some(())
+}
+
+#[cfg(feature = "json")]
+#[inline]
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_two_digits() {
+        for byte in 0..=u8::MAX {
+            let mut text = Vec::new();
+            encode(&mut text, &[byte]);
+            assert_eq!(text, format!("{byte:02x}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn all_lengths_are_written_alike() {
+        let bytes = (100..140).collect::<Vec<u8>>();
+        for length in 0..bytes.len() {
+            let mut text = Vec::new();
+            encode(&mut text, &bytes[..length]);
+            let expected = bytes[..length]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>();
+            assert_eq!(text, expected.as_bytes());
+        }
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn only_hex_is_read() {
+        let mut out = Vec::new();
+        assert_eq!(decode(&mut out, b"00fFA9"), Some(()));
+        assert_eq!(out, [0, 0xff, 0xa9]);
+        for text in ["0", "0g", "g0", "0x", " 0", "/0", ":0", "@0", "`0", "é"] {
+            assert_eq!(decode(&mut Vec::new(), text.as_bytes()), None, "{text}");
+        }
+    }
+}

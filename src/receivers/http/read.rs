@@ -1,0 +1,195 @@
+//! From an HTTP request to an [`ExportRequest`].
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header, request::Parts};
+use http_body::Body;
+use tower::BoxError;
+
+use super::{Options, answer::Refused};
+use crate::{
+    Compression, Encoding, ExportRequest, Metadata, Signal,
+    body::{CollectError, collect},
+    compression::Decompress,
+    receivers::status::Refusal,
+};
+
+/// What the head of a request says about its body.
+pub(super) struct Head {
+    pub(super) signal: Signal,
+    pub(super) encoding: Encoding,
+    compression: Compression,
+    metadata: Metadata,
+}
+
+impl Head {
+    pub(super) fn read(options: &Options, parts: &Parts) -> Result<Self, Refused> {
+        let signal = signal(&options.prefix, parts.uri.path()).ok_or_else(Refused::not_found)?;
+        if parts.method != Method::POST {
+            return Err(Refused::method_not_allowed());
+        }
+        let encoding = encoding(&parts.headers).ok_or_else(Refused::unknown_media_type)?;
+        let compression = compression(&parts.headers)
+            .filter(|name| *name == Compression::None || options.accepted.contains(name))
+            .ok_or_else(|| Refused::unknown_compression(&options.accepted))?;
+        Ok(Self {
+            signal,
+            encoding,
+            compression,
+            metadata: metadata(options, &parts.headers),
+        })
+    }
+
+    pub(super) async fn read_body<B>(
+        &self,
+        options: &Options,
+        body: B,
+    ) -> Result<ExportRequest, Refused>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let limit = options.max_wire_bytes;
+        let arrived = tokio::time::timeout(options.read_timeout, collect(body, limit))
+            .await
+            .map_err(|_| Refused::body_timeout(options.read_timeout))?
+            .map_err(|error| match error {
+                CollectError::TooLarge { announced } => Refusal::too_large(announced, limit),
+                CollectError::Broken(error) => {
+                    Refusal::invalid(format!("the body ended early: {error}"))
+                }
+            })?;
+        Ok(self
+            .decode(options, arrived)?
+            .with_metadata(self.metadata.clone()))
+    }
+
+    fn decode(&self, options: &Options, arrived: Bytes) -> Result<ExportRequest, Refusal> {
+        let limits = &options.limits;
+        let plain = self
+            .compression
+            .decompress(&arrived, limits.max_bytes)
+            .map_err(|error| match error {
+                Decompress::TooLarge { limit } => Refusal::too_large(None, limit),
+                Decompress::Invalid(_) => Refusal::invalid(error.to_string()),
+            })?;
+        let request = match self.encoding {
+            Encoding::Json => ExportRequest::from_json_with(self.signal, &plain, limits),
+            Encoding::Protobuf => ExportRequest::from_protobuf_with(self.signal, plain, limits),
+        };
+        let request = request.map_err(|malformed| Refusal::from(&malformed))?;
+        if self.encoding == Encoding::Protobuf {
+            request.keep_arrived(self.compression, arrived);
+        }
+        Ok(request)
+    }
+}
+
+fn signal(prefix: &str, path: &str) -> Option<Signal> {
+    let name = path.strip_prefix(prefix)?.strip_prefix("/v1/")?;
+    Signal::ALL
+        .into_iter()
+        .find(|signal| signal.as_str() == name)
+}
+
+/// The encoding that `Content-Type` names; its parameters say nothing that matters here.
+pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next()?.trim();
+    [Encoding::Protobuf, Encoding::Json]
+        .into_iter()
+        .find(|encoding| essence.eq_ignore_ascii_case(encoding.content_type()))
+}
+
+/// The compression that `Content-Encoding` names. Codings on top of each other are not known.
+fn compression(headers: &HeaderMap) -> Option<Compression> {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(value) = values.next() else {
+        return Some(Compression::None);
+    };
+    if values.next().is_some() {
+        return None;
+    }
+    Compression::from_name(value.to_str().ok()?)
+}
+
+fn metadata(options: &Options, headers: &HeaderMap) -> Metadata {
+    let text = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?;
+        (!value.is_empty()).then_some(value)
+    };
+    let mut metadata = Metadata::default();
+    if let Some(tenant) = options.tenant_header.as_deref().and_then(text) {
+        metadata = metadata.with_tenant(tenant);
+    }
+    if let Some(traceparent) = text("traceparent") {
+        // A list that is spread over several headers is one list (W3C Trace Context, 3.3.1).
+        let state: Vec<&str> = headers
+            .get_all("tracestate")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let state = (!state.is_empty()).then(|| state.join(",").into());
+        metadata = metadata.with_trace_context(traceparent, state);
+    }
+    for name in &options.kept_headers {
+        for value in headers.get_all(name.as_str()) {
+            if let Ok(value) = value.to_str() {
+                metadata = metadata.with_header(name.as_str(), value);
+            }
+        }
+    }
+    metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        assert_eq!(signal("", "/v1/traces"), Some(Signal::Traces));
+        assert_eq!(signal("/otlp", "/otlp/v1/logs"), Some(Signal::Logs));
+        for (prefix, path) in [
+            ("", "/"),
+            ("", "/v1/traces/"),
+            ("", "/v1/Traces"),
+            ("", "/v2/traces"),
+            ("", "/otlp/v1/traces"),
+            ("/otlp", "/v1/traces"),
+            ("/otlp", "/otlpv1/traces"),
+        ] {
+            assert_eq!(signal(prefix, path), None, "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn media_types() {
+        for (value, expected) in [
+            ("application/x-protobuf", Some(Encoding::Protobuf)),
+            ("Application/JSON; charset=utf-8", Some(Encoding::Json)),
+            ("application/json;charset=UTF-8", Some(Encoding::Json)),
+            ("text/plain", None),
+            ("application/jsonp", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, value.parse().expect("a value"));
+            assert_eq!(encoding(&headers), expected, "{value}");
+        }
+        assert_eq!(encoding(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn compressions() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(compression(&headers), Some(Compression::None));
+        headers.insert(header::CONTENT_ENCODING, "GZIP".parse().expect("a value"));
+        assert_eq!(compression(&headers), Some(Compression::Gzip));
+        headers.append(header::CONTENT_ENCODING, "gzip".parse().expect("a value"));
+        assert_eq!(compression(&headers), None);
+        headers.insert(
+            header::CONTENT_ENCODING,
+            "gzip, zstd".parse().expect("a value"),
+        );
+        assert_eq!(compression(&headers), None);
+    }
+}

@@ -1,1 +1,0 @@
-//! An exporter from a URL.

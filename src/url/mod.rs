@@ -1,0 +1,180 @@
+//! An exporter from a URL, for configuration files, command lines and environment variables.
+//!
+//! The public face is [`from_url`]. Each scheme is one row of [`SCHEMES`].
+
+#[cfg(feature = "console")]
+mod console;
+mod error;
+#[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
+mod otlp;
+mod params;
+mod parse;
+mod value;
+
+pub use self::error::UrlError;
+use self::parse::Target;
+use crate::BoxExporter;
+
+/// Makes an exporter from a URL.
+///
+/// ```
+/// let exporter = tower_otlp::from_url("console:?verbosity=normal&to=stderr")?;
+/// # let _ = exporter;
+///
+/// let error = tower_otlp::from_url("console:?verbosity=loud").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "exporter URL: parameter `verbosity`: `loud` is not one of basic, normal, detailed",
+/// );
+/// # Ok::<(), tower_otlp::UrlError>(())
+/// ```
+///
+/// # Schemes
+///
+/// | URL | exporter | Cargo features |
+/// |---|---|---|
+/// | `otlp+grpc://host:4317` | OTLP over gRPC | `otlp-grpc` |
+/// | `otlp+grpcs://host:443` | the same over TLS | `otlp-grpc`, `tls` |
+/// | `otlp+unix:///run/otel.sock` | the same over a Unix socket | `otlp-grpc` |
+/// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
+/// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
+/// | `console:` | standard output, standard error, or `tracing` | `console` |
+///
+/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
+///
+/// # Parameters
+///
+/// Names and values are percent-decoded; `+` stands for itself. What is not given has the
+/// default of the exporter's builder.
+///
+/// | parameter | for | value |
+/// |---|---|---|
+/// | `compression` | OTLP | `none`, `gzip`, `zstd`, `deflate` |
+/// | `timeout` | OTLP | of one attempt: a duration, or `none` |
+/// | `connect_timeout` | OTLP | a duration |
+/// | `header.NAME` | OTLP | sent with each request |
+/// | `user_agent` | OTLP | text |
+/// | `max_request_bytes` | OTLP | a size |
+/// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
+/// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
+/// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
+/// | `ca` | TLS | PEM file: trust these authorities, and no others |
+/// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
+/// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
+/// | `server_name` | gRPC over TLS | the name that the server's certificate must have |
+/// | `verbosity` | console | `basic`, `normal`, `detailed` |
+/// | `to` | console | `stdout`, `stderr`, `tracing` |
+///
+/// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
+/// User and password of an OTLP/HTTP URL are sent as Basic authentication.
+///
+/// # Errors
+/// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
+/// credentials are ever in it. OTLP/gRPC must be made inside a tokio runtime; to make it outside
+/// is an error, too.
+pub fn from_url(url: &str) -> Result<BoxExporter, UrlError> {
+    let (name, _) = url
+        .trim()
+        .split_once(':')
+        .ok_or_else(|| UrlError::new("scheme", format!("it is missing; {}", known())))?;
+    let scheme = SCHEMES
+        .iter()
+        .find(|scheme| scheme.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| unknown(name))?;
+    let Some(build) = scheme.build else {
+        let features = scheme.features;
+        let message = format!("`{}` needs {features} of tower-otlp", scheme.name);
+        return Err(UrlError::new("scheme", message));
+    };
+    build(Target::parse(scheme.name, url.trim())?)
+}
+
+type Build = fn(Target) -> Result<BoxExporter, UrlError>;
+
+struct Scheme {
+    name: &'static str,
+    /// Which Cargo features it needs, in words.
+    features: &'static str,
+    /// `None` if it is not compiled in.
+    build: Option<Build>,
+}
+
+/// `Some(build)` if the features are on.
+macro_rules! compiled_in {
+    ($features:meta, $build:path) => {{
+        #[cfg($features)]
+        {
+            Some($build as Build)
+        }
+        #[cfg(not($features))]
+        {
+            None
+        }
+    }};
+}
+
+static SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "otlp+grpc",
+        features: "the Cargo feature `otlp-grpc`",
+        build: compiled_in!(feature = "otlp-grpc", otlp::grpc),
+    },
+    Scheme {
+        name: "otlp+grpcs",
+        features: "the Cargo features `otlp-grpc` and `tls`",
+        build: compiled_in!(all(feature = "otlp-grpc", feature = "tls"), otlp::grpcs),
+    },
+    Scheme {
+        name: "otlp+unix",
+        features: "the Cargo feature `otlp-grpc`, and an operating system with Unix sockets",
+        build: compiled_in!(all(feature = "otlp-grpc", unix), otlp::unix),
+    },
+    Scheme {
+        name: "otlp+http",
+        features: "the Cargo feature `otlp-http`",
+        build: compiled_in!(feature = "otlp-http", otlp::http),
+    },
+    Scheme {
+        name: "otlp+https",
+        features: "the Cargo features `otlp-http` and `tls`",
+        build: compiled_in!(all(feature = "otlp-http", feature = "tls"), otlp::https),
+    },
+    Scheme {
+        name: "console",
+        features: "the Cargo feature `console`",
+        build: compiled_in!(feature = "console", console::console),
+    },
+];
+
+/// The schemes that are compiled in, and what the others need.
+fn known() -> String {
+    let list = |rows: &mut dyn Iterator<Item = String>| rows.collect::<Vec<_>>().join(", ");
+    let names = |row: &Scheme| row.build.is_some().then(|| format!("{}:", row.name));
+    let here = list(&mut SCHEMES.iter().filter_map(names));
+    let needs = |row: &Scheme| {
+        row.build
+            .is_none()
+            .then(|| format!("{}: needs {}", row.name, row.features))
+    };
+    let missing = list(&mut SCHEMES.iter().filter_map(needs));
+    match missing.as_str() {
+        "" => format!("there are {here}"),
+        missing => format!("there are {here}; not compiled in: {missing}"),
+    }
+}
+
+fn unknown(name: &str) -> UrlError {
+    // `host:4317` has no scheme: what stands before the colon may be anything, a secret too.
+    let is_scheme = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let shown = if is_scheme && name.len() <= 32 {
+        format!("`{name}` is not known; {}", known())
+    } else {
+        format!("it is not known; {}", known())
+    };
+    UrlError::new("scheme", shown)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,413 @@
+//! The examples, run as a user runs them.
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use tokio::{process::Command, time::timeout};
+use tower_otlp::{ExportRequest, Signal};
+
+/// How long an example may run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The example, which cargo builds next to the tests.
+fn example(name: &str) -> Command {
+    let test = env::current_exe().expect("the path of this test");
+    let target = test.ancestors().nth(2).expect("target/debug/deps/test");
+    let program: PathBuf = target
+        .join("examples")
+        .join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(
+        program.exists(),
+        "{} is missing: `cargo test --test it` does not build it, `cargo build --examples` does",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    command.kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+async fn run(name: &str, arguments: &[&str]) -> Output {
+    let output = example(name).args(arguments).output();
+    timeout(PATIENCE, output)
+        .await
+        .unwrap_or_else(|_| panic!("{name} does not end"))
+        .expect("it starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn every_example_ends_well() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).expect("examples") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        // A server, which has tests of its own.
+        if name != "gateway" {
+            names.push(name.into_owned());
+        }
+    }
+    assert!(names.len() >= 2, "{names:?}");
+    for name in names {
+        let output = run(&name, &[]).await;
+        let told = text(&output.stderr);
+        assert!(output.status.success(), "{name}: {}\n{told}", output.status);
+        assert!(!output.stdout.is_empty(), "{name} shows nothing");
+    }
+}
+
+#[tokio::test]
+async fn quickstart_delivers_everything_to_both_destinations() {
+    let output = run("quickstart", &[]).await;
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
+
+    // signal accepted delivered rejected bytes p50 p99, the last two with a unit each
+    let mut delivered = BTreeMap::new();
+    for signal in Signal::ALL {
+        let row = stdout
+            .lines()
+            .find(|line| line.starts_with(&format!("{signal} ")) && line.ends_with("ms"))
+            .unwrap_or_else(|| panic!("no row for {signal}:\n{stdout}"));
+        let numbers: Vec<u64> = row
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        assert!(numbers.len() >= 4, "{row}");
+        assert!(numbers[0] > 0, "{row}");
+        assert_eq!(numbers[1], numbers[0], "delivered: {row}");
+        assert_eq!(numbers[2], 0, "rejected: {row}");
+        assert!(numbers[3] > 0, "bytes: {row}");
+        delivered.insert(signal, numbers[1]);
+    }
+
+    for shown in ["charge card", "orders{paid=true}", "order 1 of hour 9"] {
+        assert!(stdout.contains(shown), "{shown}:\n{stdout}");
+    }
+
+    let path = stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("file: "))
+        .expect("the file's path");
+    let mut written = BTreeMap::<Signal, u64>::new();
+    for line in fs::read_to_string(path).expect("the file").lines() {
+        let json: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        let signal = match json.as_object().and_then(|object| object.keys().next()) {
+            Some(key) if key == "resourceSpans" => Signal::Traces,
+            Some(key) if key == "resourceMetrics" => Signal::Metrics,
+            Some(key) if key == "resourceLogs" => Signal::Logs,
+            other => panic!("{other:?} in {line}"),
+        };
+        let request = ExportRequest::from_json(signal, line.as_bytes()).expect("OTLP/JSON");
+        *written.entry(signal).or_default() += request.items();
+    }
+    assert_eq!(written, delivered);
+    fs::remove_dir_all(Path::new(path).parent().expect("a folder")).expect("removed");
+}
+
+#[tokio::test]
+async fn custom_exporter_counts_by_service() {
+    let output = run("custom_exporter", &[]).await;
+    assert_eq!(text(&output.stdout), "{\"cart\": 2}\n");
+}
+
+#[tokio::test]
+async fn gateway_says_what_is_wrong_with_its_arguments() {
+    for (arguments, message) in [
+        (&[][..], "gateway: --to is needed at least once"),
+        (&["--to"], "gateway: --to needs a value"),
+        (&["--too", "console:"], "gateway: there is no option --too"),
+        (
+            &["--to", "console:", "--grpc", "4317"],
+            "gateway: --grpc: `4317` is not an address such as 127.0.0.1:4317",
+        ),
+        (
+            &["--to", "console:", "--drain-timeout", "soon"],
+            "gateway: --drain-timeout: `soon` is not a duration such as 10s or 0.5s",
+        ),
+        (
+            &["--to", "kafka://broker:9092"],
+            "gateway: exporter URL: scheme: `kafka` is not known; there are otlp+grpc:, ",
+        ),
+        (
+            &["--to", "otlp+grpc://host:4317?timeout=5"],
+            "gateway: exporter URL: parameter `timeout`: `5` is not a duration; write 500ms, ",
+        ),
+    ] {
+        let output = run("gateway", arguments).await;
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.starts_with(message), "{arguments:?}: {told}");
+    }
+    let output = run("gateway", &["--help"]).await;
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).starts_with("usage: gateway --to URL"));
+}
+
+#[cfg(unix)]
+mod gateway {
+    use std::{
+        future::ready,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+        net::TcpListener,
+        process::{Child, ChildStderr},
+        sync::{Semaphore, mpsc},
+    };
+    use tonic::transport::server::{Server, TcpIncoming};
+    use tower::ServiceExt as _;
+    use tower_otlp::{
+        ErrorKind, ExportError, ExportResponse, Exporter, from_url,
+        receivers::grpc::OtlpGrpcReceiver,
+    };
+
+    use super::*;
+
+    struct Gateway {
+        process: Child,
+        stderr: Lines<BufReader<ChildStderr>>,
+        grpc: String,
+        http: String,
+    }
+
+    impl Gateway {
+        /// Starts it on free ports, and waits until it is ready.
+        async fn start(arguments: &[&str]) -> Self {
+            let mut process = example("gateway")
+                .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+                .args(arguments)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it starts");
+            let stderr = process.stderr.take().expect("piped");
+            let mut gateway = Self {
+                process,
+                stderr: BufReader::new(stderr).lines(),
+                grpc: String::new(),
+                http: String::new(),
+            };
+            let ready = gateway.line().await;
+            let (grpc, http) = ready
+                .strip_prefix("ready grpc=")
+                .and_then(|rest| rest.split_once(" http="))
+                .unwrap_or_else(|| panic!("{ready}"));
+            for address in [grpc, http] {
+                assert!(!address.ends_with(":0"), "{ready}");
+            }
+            gateway.grpc = grpc.to_owned();
+            gateway.http = http.to_owned();
+            gateway
+        }
+
+        /// The next line that it says.
+        async fn line(&mut self) -> String {
+            let line = timeout(PATIENCE, self.stderr.next_line()).await;
+            line.expect("in time").expect("UTF-8").unwrap_or_default()
+        }
+
+        async fn signal(&self, name: &str) {
+            let process = self.process.id().expect("it runs").to_string();
+            let kill = Command::new("kill").args([name, &process]).status().await;
+            assert!(kill.expect("there is a kill").success());
+        }
+
+        /// Waits for its end: the exit status, the rest of what it said, what it wrote.
+        async fn end(mut self) -> (Option<i32>, Vec<String>, String) {
+            let status = timeout(PATIENCE, self.process.wait()).await;
+            let status = status.expect("it ends").expect("it ran");
+            let mut said = Vec::new();
+            while let Some(line) = self.stderr.next_line().await.expect("UTF-8") {
+                said.push(line);
+            }
+            let mut wrote = String::new();
+            let mut stdout = self.process.stdout.take().expect("piped");
+            stdout.read_to_string(&mut wrote).await.expect("UTF-8");
+            (status.code(), said, wrote)
+        }
+    }
+
+    fn span() -> ExportRequest {
+        let json = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"GET /"}]}]}]}"#;
+        ExportRequest::from_json(Signal::Traces, json).expect("OTLP/JSON")
+    }
+
+    async fn send(url: String) -> Result<ExportResponse, ExportError> {
+        from_url(&url).expect("a URL").oneshot(span()).await
+    }
+
+    /// Serves an exporter over gRPC, and returns its URL.
+    async fn serve(exporter: impl Exporter) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let server = Server::builder()
+            .add_routes(OtlpGrpcReceiver::new(exporter).routes())
+            .serve_with_incoming(TcpIncoming::from(listener));
+        tokio::spawn(server);
+        format!("otlp+grpc://{address}")
+    }
+
+    /// A backend that says when a request came, and answers when it is let.
+    struct Backend {
+        url: String,
+        came: mpsc::UnboundedReceiver<()>,
+        let_go: Arc<Semaphore>,
+    }
+
+    async fn backend() -> Backend {
+        let (says, came) = mpsc::unbounded_channel();
+        let let_go = Arc::new(Semaphore::new(0));
+        let gate = Arc::clone(&let_go);
+        let exporter = tower::service_fn(move |request: ExportRequest| {
+            let (says, gate) = (says.clone(), Arc::clone(&gate));
+            async move {
+                says.send(()).expect("the test listens");
+                gate.acquire().await.expect("open").forget();
+                Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
+            }
+        });
+        let url = serve(exporter).await;
+        Backend { url, came, let_go }
+    }
+
+    #[tokio::test]
+    async fn delivers_over_both_protocols_to_all_and_drains() {
+        for signal in ["-TERM", "-INT"] {
+            let to = ["--to", "console:?verbosity=normal", "--to", "console:"];
+            let gateway = Gateway::start(&to).await;
+            for url in [
+                format!("otlp+grpc://{}?compression=gzip", gateway.grpc),
+                format!("otlp+http://{}?encoding=json&proxy=none", gateway.http),
+            ] {
+                let response = send(url).await.expect("delivered");
+                assert_eq!(response.delivered_items(), 1);
+            }
+            gateway.signal(signal).await;
+            let (status, said, wrote) = gateway.end().await;
+            assert_eq!(
+                said,
+                ["draining", "drained delivered=2 retained=0 dropped=0"],
+                "{signal}"
+            );
+            assert_eq!(status, Some(0));
+            assert_eq!(
+                wrote.matches("Traces: 1 resource spans, 1 spans\n").count(),
+                4
+            );
+            assert_eq!(wrote.matches("GET /  \n").count(), 2, "{wrote}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_only_when_every_branch_has_it_and_finishes_while_draining() {
+        let mut backend = backend().await;
+        let mut gateway = Gateway::start(&["--to", "console:", "--to", &backend.url]).await;
+        let mut answer = tokio::spawn(send(format!("otlp+grpc://{}", gateway.grpc)));
+        tokio::select! {
+            came = backend.came.recv() => came.expect("the backend lives"),
+            early = &mut answer => panic!("answered before the delivery: {early:?}"),
+        }
+
+        gateway.signal("-TERM").await;
+        assert_eq!(gateway.line().await, "draining");
+        assert!(!answer.is_finished());
+        backend.let_go.add_permits(1);
+
+        let response = answer.await.expect("no panic").expect("delivered");
+        assert_eq!(response.delivered_items(), 1);
+        let (status, said, _) = gateway.end().await;
+        assert_eq!(said, ["drained delivered=1 retained=0 dropped=0"]);
+        assert_eq!(status, Some(0));
+    }
+
+    #[tokio::test]
+    async fn says_what_it_dropped_at_the_end_of_the_drain_timeout() {
+        let mut backend = backend().await;
+        let arguments = ["--to", &backend.url, "--drain-timeout", "0.2s"];
+        let mut gateway = Gateway::start(&arguments).await;
+        let answer = tokio::spawn(send(format!("otlp+grpc://{}", gateway.grpc)));
+        backend.came.recv().await.expect("the backend lives");
+
+        gateway.signal("-TERM").await;
+        assert_eq!(gateway.line().await, "draining");
+        let (status, said, _) = gateway.end().await;
+        assert_eq!(said, ["drained delivered=0 retained=0 dropped=1"]);
+        assert_eq!(status, Some(1));
+        let error = answer.await.expect("no panic").expect_err("not delivered");
+        assert!(error.is_retryable(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn ends_at_once_at_a_second_signal() {
+        let mut backend = backend().await;
+        let arguments = ["--to", &backend.url, "--drain-timeout", "3600s"];
+        let mut gateway = Gateway::start(&arguments).await;
+        let answer = tokio::spawn(send(format!("otlp+grpc://{}", gateway.grpc)));
+        backend.came.recv().await.expect("the backend lives");
+
+        gateway.signal("-TERM").await;
+        assert_eq!(gateway.line().await, "draining");
+        gateway.signal("-INT").await;
+        let (status, said, _) = gateway.end().await;
+        assert_eq!(status, Some(130));
+        assert_eq!(said, [""; 0]);
+        assert!(answer.await.expect("no panic").is_err());
+    }
+
+    #[tokio::test]
+    async fn tries_a_branch_again_and_the_others_not() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let recovers = tower::service_fn(move |request: ExportRequest| {
+            let first = counter.fetch_add(1, Ordering::SeqCst) == 0;
+            ready(if first {
+                Err(ExportError::new(ErrorKind::Unavailable, "starting"))
+            } else {
+                Ok(ExportResponse::delivered(request.items()))
+            })
+        });
+        let url = serve(recovers).await;
+        let gateway = Gateway::start(&["--to", "console:", "--to", &url]).await;
+        let response = send(format!("otlp+grpc://{}", gateway.grpc)).await;
+        assert_eq!(response.expect("delivered").delivered_items(), 1);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        gateway.signal("-TERM").await;
+        let (_, _, wrote) = gateway.end().await;
+        assert_eq!(wrote, "Traces: 1 resource spans, 1 spans\n");
+    }
+
+    #[tokio::test]
+    async fn hands_a_refusal_to_the_client_and_drops_nothing() {
+        let refuses = tower::service_fn(|_: ExportRequest| {
+            let error = ExportError::new(ErrorKind::Rejected, "no such tenant");
+            ready(Err::<ExportResponse, _>(error))
+        });
+        let url = serve(refuses).await;
+        let gateway = Gateway::start(&["--to", &url]).await;
+        let answer = send(format!("otlp+grpc://{}", gateway.grpc)).await;
+        let error = answer.expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        assert!(error.to_string().contains("no such tenant"), "{error}");
+        gateway.signal("-TERM").await;
+        let (status, said, _) = gateway.end().await;
+        let last = said.last().expect("a last line");
+        assert_eq!(last, "drained delivered=0 retained=0 dropped=0");
+        assert_eq!(status, Some(0));
+    }
+}
