@@ -108,13 +108,14 @@ macro_rules! view {
                 };
                 let mut cursor = Cursor::new(bytes);
                 loop {
-                    let field = cursor.rest();
+                    #[allow(unused_variables, reason = "repeated fields alone need their start")]
+                    let start = cursor.rest();
                     let Some(found) = cursor.key() else {
                         break;
                     };
                     let read = match found {
                         $( found if found == key($number, $crate::otlp::views::view!(@wire $kind)) =>
-                            $crate::otlp::views::view!(@read this.$field, $kind, cursor, found, field), )*
+                            $crate::otlp::views::view!(@read this.$field, $kind, cursor, found, start), )*
                         _ => cursor.skip(found),
                     };
                     if read.is_none() {
