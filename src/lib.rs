@@ -118,3 +118,8 @@ pub use response::{BranchOutcome, ExportResponse};
 pub use tls::TlsOptions;
 #[cfg(feature = "_url")]
 pub use url::{UrlError, from_url};
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
