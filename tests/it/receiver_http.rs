@@ -564,6 +564,7 @@ async fn the_exporter_of_the_sdk_is_understood() {
         .with_simple_exporter(exporter)
         .build();
     let tracer = provider.tracer("shop");
+    #[expect(clippy::disallowed_methods, reason = "the SDK blocks its caller")]
     let ended = tokio::task::spawn_blocking(move || {
         tracer.in_span("GET /items", |_| {});
         provider.shutdown()
