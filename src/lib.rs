@@ -77,6 +77,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What several features share stays whole where only one of them is on.
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 #[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
 mod body;
