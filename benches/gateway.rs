@@ -43,7 +43,9 @@ fn main() {
         Ok("sink") => relays::sink(),
         Ok("obvious") => relays::obvious(),
         Ok("bytes") => relays::bytes(),
-        Ok("tower-otlp") => gateway::main(),
+        Ok("tower-otlp") => {
+            let _ = gateway::main();
+        }
         _ => bench(),
     }
 }

@@ -17,10 +17,6 @@ use tower::BoxError;
 
 /// Takes a few orders. Traces go to `grpc`, metrics and logs to `http`.
 pub fn trade(grpc: SocketAddr, http: SocketAddr) -> Result<(), BoxError> {
-    // The SDK's HTTP client asks for a default provider of cryptography in a build that has TLS
-    // in it, even if it does not use it. Another one that is there already is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-
     let resource = Resource::builder_empty().with_service_name("shop").build();
 
     let spans = SpanExporter::builder()

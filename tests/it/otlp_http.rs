@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod large;
 mod network;
 mod secure;
 

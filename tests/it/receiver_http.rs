@@ -543,6 +543,44 @@ async fn only_what_is_allowed_travels_on() {
     assert_eq!(kept, [("x-region", "eu")]);
 }
 
+/// The exporter that most Rust programs have, as it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exporter_of_the_sdk_is_understood() {
+    use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+    use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+    use tower_otlp::exporters::http::HttpClientOptions;
+
+    let backend = Backend::new();
+    let address = receiver(&backend).await;
+    let client = HttpClientOptions::default().no_proxy().build();
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(client.expect("a client").into_inner())
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("http://{address}/v1/traces"))
+        .build()
+        .expect("an exporter");
+    let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
+        .with_simple_exporter(exporter)
+        .build();
+    let tracer = provider.tracer("shop");
+    #[expect(clippy::disallowed_methods, reason = "the SDK blocks its caller")]
+    let ended = tokio::task::spawn_blocking(move || {
+        tracer.in_span("GET /items", |_| {});
+        provider.shutdown()
+    });
+    ended.await.expect("no panic").expect("shut down");
+    let request = backend.only();
+    let traces = request.traces().expect("traces");
+    let names: Vec<String> = traces
+        .resources()
+        .flat_map(|resource| resource.scopes())
+        .flat_map(|scope| scope.items())
+        .map(|span| span.name().to_string())
+        .collect();
+    assert_eq!(names, ["GET /items"]);
+}
+
 #[test]
 fn the_receiver_can_be_mounted_anywhere() {
     fn mountable<S>(_: &S)
