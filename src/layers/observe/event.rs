@@ -312,6 +312,15 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Where a signal stands in [`Signal::ALL`].
+pub(super) const fn place(signal: Signal) -> usize {
+    match signal {
+        Signal::Traces => 0,
+        Signal::Metrics => 1,
+        Signal::Logs => 2,
+    }
+}
+
 /// `error.type` of items that a backend refused without saying why each.
 pub(super) const REJECTED: &str = "rejected";
 

@@ -1,7 +1,8 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Amount, BreakerState, DropReason, Event, Finished, Outcome, QueueState, Role, gauges::Gauges,
+    Amount, BreakerState, DropReason, Event, Finished, Outcome, QueueState, Role, event::place,
+    gauges::Gauges,
 };
 use crate::Signal;
 
@@ -171,14 +172,6 @@ impl Snapshot {
                 amount,
             }),
         }
-    }
-}
-
-const fn place(signal: Signal) -> usize {
-    match signal {
-        Signal::Traces => 0,
-        Signal::Metrics => 1,
-        Signal::Logs => 2,
     }
 }
 

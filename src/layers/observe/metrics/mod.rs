@@ -11,7 +11,9 @@ use std::{
 use opentelemetry::{Key, KeyValue, StringValue, metrics::Meter};
 
 use self::instruments::Instruments;
-use super::{Amount, Event, Finished, Observer, Role, event::REJECTED, gauges::Gauges};
+use super::{
+    Amount, Event, Finished, Observer, Role, event::REJECTED, event::place, gauges::Gauges,
+};
 use crate::Signal;
 
 /// Measures with the OpenTelemetry metrics API. What each metric means is in the table of the
@@ -243,12 +245,4 @@ const STATE: &str = "tower_otlp.circuit_breaker.state";
 /// references.
 fn text(key: &'static str, value: impl Into<StringValue>) -> KeyValue {
     KeyValue::new(Key::from_static_str(key), value.into())
-}
-
-const fn place(signal: Signal) -> usize {
-    match signal {
-        Signal::Traces => 0,
-        Signal::Metrics => 1,
-        Signal::Logs => 2,
-    }
 }
