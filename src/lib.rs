@@ -73,6 +73,7 @@
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |
 //! | `json` | reading OTLP/JSON (writing it needs no feature) |
 //! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
+//! | `metrics` | metrics of a pipeline over the OpenTelemetry metrics API |
 //! | `testing` | test support |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]

@@ -6,11 +6,13 @@
 //! outermost. The order that suits most pipelines, from outside in:
 //!
 //! ```text
+//! observe (request)  the outcome of each request
 //! track              each request counted once; new ones turned away while shutting down
 //! total timeout      a hard end for all attempts
 //! retry              what is below sees each attempt
 //! fan-out            if there are several exporters; the rest is then in each branch
 //! concurrency limit  tower's; its permits are free while a retry waits
+//! observe (attempt)  what each attempt came to
 //! attempt timeout    bounds each attempt
 //! exporter
 //! ```
@@ -22,6 +24,7 @@
 #[cfg(feature = "prost")]
 pub mod decoded;
 pub mod fan_out;
+pub mod observe;
 pub mod retry;
 pub mod timeout;
 pub mod track;

@@ -17,6 +17,7 @@ mod fan_out;
 mod json;
 mod lifecycle;
 mod malformed;
+mod observe;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;
