@@ -8,6 +8,7 @@ use crate::{
     BoxExporter, Lifecycle,
     layers::{
         fan_out::FanOutLayer,
+        observe::{ObserveLayer, SharedObserver},
         retry::{RetryLayer, RetryPolicy},
         split::SplitLayer,
         timeout::TimeoutLayer,
@@ -43,6 +44,18 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
     /// [`layers::track`](crate::layers::track).
     fn tracked(self, lifecycle: &Lifecycle) -> ServiceBuilder<Stack<TrackLayer, L>>;
 
+    /// Reports each request as a whole, outermost: see [`layers::observe`](crate::layers::observe).
+    fn observed(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>>;
+
+    /// Reports each attempt, below a retry: see [`layers::observe`](crate::layers::observe).
+    fn observed_attempts(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>>;
+
     /// Sends failed requests again: see [`layers::retry`](crate::layers::retry).
     fn export_retry(self, policy: RetryPolicy) -> ServiceBuilder<Stack<RetryLayer, L>>;
 
@@ -66,6 +79,20 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
     fn tracked(self, lifecycle: &Lifecycle) -> ServiceBuilder<Stack<TrackLayer, L>> {
         self.layer(lifecycle.layer())
+    }
+
+    fn observed(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>> {
+        self.layer(ObserveLayer::request(observer))
+    }
+
+    fn observed_attempts(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>> {
+        self.layer(ObserveLayer::attempt(observer))
     }
 
     fn export_retry(self, policy: RetryPolicy) -> ServiceBuilder<Stack<RetryLayer, L>> {

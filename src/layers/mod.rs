@@ -6,11 +6,14 @@
 //! outermost. The order that suits most pipelines, from outside in:
 //!
 //! ```text
+//! observe (request)  the outcome of each request
 //! track              each request counted once; new ones turned away while shutting down
 //! total timeout      a hard end for all attempts
+//! split              cuts what is too large; each piece is then retried by itself
 //! retry              what is below sees each attempt
 //! fan-out            if there are several exporters; the rest is then in each branch
 //! concurrency limit  tower's; its permits are free while a retry waits
+//! observe (attempt)  what each attempt came to
 //! attempt timeout    bounds each attempt
 //! exporter
 //! ```
@@ -22,6 +25,7 @@
 #[cfg(feature = "prost")]
 pub mod decoded;
 pub mod fan_out;
+pub mod observe;
 pub mod retry;
 pub mod split;
 pub mod timeout;

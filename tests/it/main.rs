@@ -1,5 +1,12 @@
 //! The first tier: everything that needs nothing but cargo.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod support;
 
 mod compression;
@@ -11,6 +18,7 @@ mod json;
 mod lifecycle;
 mod malformed;
 mod merge_split;
+mod observe;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;

@@ -1,5 +1,7 @@
 //! Exporters from URLs, against receivers on real sockets.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::net::SocketAddr;
 
 use tokio::{net::TcpListener, sync::mpsc};
@@ -121,7 +123,7 @@ async fn http_under_a_prefix() {
     let (listener, address) = listen().await;
     let router = OtlpHttpReceiver::new(exporter)
         .path_prefix("/otlp")
-        .keep_headers(["x-key"])
+        .keep_header("x-key")
         .into_axum_router();
     tokio::spawn(async move { axum::serve(listener, router).await });
     for encoding in ["protobuf", "json"] {

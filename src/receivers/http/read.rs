@@ -1,5 +1,7 @@
 //! From an HTTP request to an [`ExportRequest`].
 
+use std::pin::Pin;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
 use http_body::Body;
@@ -42,7 +44,7 @@ impl Head {
     pub(super) async fn read_body<B>(
         &self,
         options: &Options,
-        body: B,
+        body: Pin<&mut B>,
     ) -> Result<ExportRequest, Refused>
     where
         B: Body<Error: Into<BoxError>>,
@@ -52,9 +54,11 @@ impl Head {
             .await
             .map_err(|_| Refused::body_timeout(options.read_timeout))?
             .map_err(|error| match error {
-                CollectError::TooLarge { announced } => Refusal::too_large(announced, limit),
+                CollectError::TooLarge { announced } => {
+                    Refused::from(Refusal::too_large(announced, limit)).unread()
+                }
                 CollectError::Broken(error) => {
-                    Refusal::invalid(format!("the body ended early: {error}"))
+                    Refusal::invalid(format!("the body ended early: {error}")).into()
                 }
             })?;
         Ok(self
