@@ -1,5 +1,12 @@
 //! What merging and cutting on bytes costs, against decoding, doing it on structs and encoding.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "a benchmark stops at the first surprise, and measures in real time"
+)]
+
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod support;
 
