@@ -9,6 +9,7 @@
 //! observe (request)  the outcome of each request
 //! track              each request counted once; new ones turned away while shutting down
 //! total timeout      a hard end for all attempts
+//! split              cuts what is too large; each piece is then retried by itself
 //! retry              what is below sees each attempt
 //! fan-out            if there are several exporters; the rest is then in each branch
 //! concurrency limit  tower's; its permits are free while a retry waits
@@ -26,5 +27,6 @@ pub mod decoded;
 pub mod fan_out;
 pub mod observe;
 pub mod retry;
+pub mod split;
 pub mod timeout;
 pub mod track;
