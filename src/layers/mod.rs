@@ -19,9 +19,13 @@
 //!
 //! [`ServiceBuilderExt`](crate::ServiceBuilderExt) has a method for each layer.
 
+pub mod adaptive_concurrency;
+pub mod admission;
 #[cfg(feature = "prost")]
 pub mod decoded;
 pub mod fan_out;
+mod line;
+pub mod rate_limit;
 pub mod retry;
 pub mod timeout;
 pub mod track;

@@ -2,6 +2,8 @@
 
 mod support;
 
+mod adaptive_concurrency;
+mod admission;
 mod compression;
 mod console;
 mod env;
@@ -13,6 +15,7 @@ mod malformed;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;
+mod rate_limit;
 mod receiver_grpc;
 mod receiver_http;
 mod retry;
