@@ -6,11 +6,13 @@
 //! outermost. The order that suits most pipelines, from outside in:
 //!
 //! ```text
+//! admission          bytes in flight bounded; the rest refused at once
 //! track              each request counted once; new ones turned away while shutting down
 //! total timeout      a hard end for all attempts
 //! retry              what is below sees each attempt
 //! fan-out            if there are several exporters; the rest is then in each branch
-//! concurrency limit  tower's; its permits are free while a retry waits
+//! rate limit         each attempt pays
+//! concurrency limit  adaptive, or tower's; its permits are free while a retry waits
 //! attempt timeout    bounds each attempt
 //! exporter
 //! ```

@@ -240,7 +240,7 @@ async fn few_attempts_are_refused_on_the_way() {
     let _senders = Senders::start(200, &pipeline(AdaptiveConcurrencyLayer::new(), &backend));
     backend.serve(5000).await;
     let share = backend.refused() as f64 / backend.attempts() as f64;
-    assert!(share < 0.03, "{share}");
+    assert!(share < 0.05, "{share}");
 }
 
 #[tokio::test(start_paused = true)]

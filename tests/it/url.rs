@@ -121,7 +121,7 @@ async fn http_under_a_prefix() {
     let (listener, address) = listen().await;
     let router = OtlpHttpReceiver::new(exporter)
         .path_prefix("/otlp")
-        .keep_headers(["x-key"])
+        .keep_header("x-key")
         .into_axum_router();
     tokio::spawn(async move { axum::serve(listener, router).await });
     for encoding in ["protobuf", "json"] {

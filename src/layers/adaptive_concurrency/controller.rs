@@ -42,6 +42,8 @@ pub(super) struct Controller {
     ceiling: usize,
     /// Windows without a sign above the ceiling.
     calm: u32,
+    /// Windows that ended in pushback, one after the other.
+    streak: u32,
     /// Mean and load of the window that led to the last cut for latency.
     cut: Option<(f64, f64)>,
     /// Windows until the next probe.
@@ -69,7 +71,6 @@ struct Baseline {
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     answers: usize,
-    pushbacks: usize,
     samples: usize,
     sum: f64,
     squares: f64,
@@ -109,6 +110,7 @@ impl Controller {
             baseline: None,
             ceiling: 0,
             calm: 0,
+            streak: 0,
             cut: None,
             probe_in: FIRST_PROBE,
         }
@@ -134,7 +136,9 @@ impl Controller {
         }
         self.window.answers += 1;
         match sample {
-            Sample::Pushback => self.window.pushbacks += 1,
+            // At once: what is refused fast leaves room for the next, and a whole window of
+            // refusals would come before anything is done.
+            Sample::Pushback => return self.push_back(),
             Sample::Failed(seconds)
                 if self
                     .baseline
@@ -154,13 +158,14 @@ impl Controller {
         }
     }
 
-    fn decide(&mut self) {
-        let window = std::mem::take(&mut self.window);
+    fn end_window(&mut self) -> Window {
         self.epoch += 1;
-        if window.pushbacks > 0 {
-            self.push_back(&window);
-            return;
-        }
+        std::mem::take(&mut self.window)
+    }
+
+    fn decide(&mut self) {
+        let window = self.end_window();
+        self.streak = 0;
         // Failures alone say nothing.
         let Some(mean) = window.mean() else { return };
         // Probe => Steady: half the load shows the latency without a queue, whatever it is.
@@ -200,9 +205,14 @@ impl Controller {
     }
 
     /// * => Steady
-    fn push_back(&mut self, window: &Window) {
-        let share = window.pushbacks as f64 / window.answers as f64;
-        let factor = (1.0 - share).clamp(0.5, 0.9);
+    fn push_back(&mut self) {
+        let window = self.end_window();
+        self.streak += 1;
+        let factor = match self.streak {
+            1 | 2 => 0.9,
+            3 | 4 => 0.75,
+            _ => 0.5,
+        };
         let base = self.limit.min(window.peak);
         self.too_much(base);
         self.set(base as f64 * factor);
@@ -335,18 +345,31 @@ mod tests {
     }
 
     #[test]
-    fn pushback_cuts_by_its_share() {
-        for (every, expected) in [(1, 50), (4, 75), (100, 90)] {
-            let mut controller = steady(100);
-            window(&mut controller, |number| {
-                if number % every == 0 {
-                    Sample::Pushback
-                } else {
-                    Sample::Served(1.0)
-                }
-            });
-            assert_eq!(controller.limit(), expected, "one of {every}");
+    fn pushback_cuts_at_once_and_more_if_it_goes_on() {
+        let mut controller = steady(100);
+        let mut limits = Vec::new();
+        for _ in 0..6 {
+            let before = controller.start(100, 100);
+            // Those that began before the cut count once.
+            for _ in 0..10 {
+                controller.sample(before, Sample::Pushback);
+            }
+            limits.push(controller.limit());
+            let limit = controller.limit();
+            controller.start(limit, limit);
         }
+        assert_eq!(limits, [90, 81, 60, 45, 22, 11]);
+        window(&mut controller, |_| Sample::Served(1.0));
+        window(&mut controller, |_| Sample::Pushback);
+        assert_eq!(controller.limit(), 10, "a served window ends the streak");
+    }
+
+    #[test]
+    fn pushback_cuts_what_was_used_and_not_what_was_allowed() {
+        let mut controller = steady(100);
+        let epoch = controller.start(10, 10);
+        controller.sample(epoch, Sample::Pushback);
+        assert_eq!(controller.limit(), 9);
     }
 
     #[test]

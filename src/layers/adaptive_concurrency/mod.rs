@@ -37,8 +37,9 @@
 //! - **Start**: the limit doubles each window in which it was reached, until there is a first sign
 //!   of too much.
 //! - **Pushback**: the backend says that it is too much: *throttled*, *overloaded*, *timeout*, or
-//!   *unavailable* with a delay that the server named. The limit is multiplied by the share of
-//!   answers that were no pushback, but by no less than a half and no more than nine tenths.
+//!   *unavailable* with a delay that the server named. That ends the window at once, and the limit
+//!   goes to nine tenths of what was in use; to three quarters and then to a half if window after
+//!   window ends so.
 //! - **Latency**: the mean of a window is held against a *baseline*, the latency without a queue.
 //!   By Little's law, `load * (1 - baseline / latency)` requests then wait in a queue at the
 //!   backend. If that is more than a fifth of the limit, and more than the noise of the

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
+use crate::{ErrorKind, ExportError, ExportRequest, InvalidConfig, RetryAdvice};
 
 /// What one who is refused is told to wait, unless the budget is given another delay.
 const DEFAULT_DELAY: Duration = Duration::from_secs(1);
@@ -96,6 +96,7 @@ impl AdmissionBudget {
     }
 
     /// Takes as many of so many bytes as are free.
+    #[cfg(any(feature = "_compression", test))]
     fn take_up_to(&self, bytes: usize) -> usize {
         let Shared {
             capacity,
@@ -181,7 +182,7 @@ impl Reservation {
     }
 
     /// Takes as many of so many more bytes as are free, and says how many.
-    #[cfg_attr(not(feature = "_compression"), allow(dead_code))]
+    #[cfg(any(feature = "_compression", test))]
     pub(crate) fn grow_by_up_to(&mut self, bytes: usize) -> usize {
         let taken = self.budget.take_up_to(bytes);
         self.bytes += taken;
@@ -193,6 +194,15 @@ impl Reservation {
         let less = self.bytes.saturating_sub(bytes);
         self.bytes -= less;
         self.budget.give_back(less);
+    }
+
+    /// Holds what this request takes, no more and no less.
+    #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
+    pub(crate) fn settle(&mut self, request: &ExportRequest) -> Result<(), ExportError> {
+        let size = size_of(request);
+        self.grow_to(size)?;
+        self.shrink_to(size);
+        Ok(())
     }
 
     /// The error of a request that needs so many bytes in all; it counts as refused.
@@ -212,6 +222,11 @@ impl Reservation {
         )
         .with_retry(RetryAdvice::After(budget.delay))
     }
+}
+
+/// What a request takes, in bytes: its protobuf form and the other forms that are kept.
+pub(super) fn size_of(request: &ExportRequest) -> usize {
+    request.byte_size().saturating_add(request.kept_size())
 }
 
 impl Drop for Reservation {

@@ -2,7 +2,7 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::{AdmissionBudget, ResponseFuture};
+use super::{AdmissionBudget, ResponseFuture, budget::size_of};
 use crate::{ExportError, ExportRequest, ExportResponse};
 
 /// Refuses requests that are beyond a budget of bytes. See the [module](super).
@@ -56,8 +56,7 @@ where
     }
 
     fn call(&mut self, request: ExportRequest) -> Self::Future {
-        let size = request.byte_size().saturating_add(request.kept_size());
-        match self.budget.reserve(size) {
+        match self.budget.reserve(size_of(&request)) {
             Ok(reservation) => ResponseFuture::admitted(self.inner.call(request), reservation),
             Err(error) => ResponseFuture::refused(error),
         }
