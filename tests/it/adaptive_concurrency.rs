@@ -19,6 +19,8 @@ use tower_otlp::{
     ServiceBuilderExt,
     layers::{
         adaptive_concurrency::{AdaptiveConcurrencyHandle, AdaptiveConcurrencyLayer},
+        admission::AdmissionBudget,
+        rate_limit::RateLimiter,
         retry::RetryPolicy,
     },
     testing::{ReadinessProbe, ScriptedExporter, Step, contract, logs},
@@ -97,7 +99,11 @@ impl Service<ExportRequest> for Backend {
         this.attempts.fetch_add(1, Ordering::Relaxed);
         let load = this.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         let capacity = this.capacity.load(Ordering::Relaxed);
-        let spread = this.random.lock().unwrap().u64(0..=2 * this.spread);
+        let spread = this
+            .random
+            .lock()
+            .expect("no panic")
+            .u64(0..=2 * this.spread);
         let factor = 1.0 + (spread as f64 - this.spread as f64) / 100.0;
         Box::pin(async move {
             let outcome = match this.beyond {
@@ -118,7 +124,9 @@ impl Service<ExportRequest> for Backend {
 }
 
 /// Senders that have always something to send, below a retry of their own.
-struct Senders(tokio::task::JoinSet<()>);
+struct Senders {
+    _tasks: tokio::task::JoinSet<()>,
+}
 
 impl Senders {
     fn start<E: Exporter>(number: usize, pipeline: &E) -> Self {
@@ -131,7 +139,7 @@ impl Senders {
                 }
             });
         }
-        Self(tasks)
+        Self { _tasks: tasks }
     }
 }
 
@@ -298,6 +306,28 @@ async fn a_wait_in_a_retry_above_is_no_latency() {
     // Though the request will succeed, its first attempt was pushed back.
     assert!(handle.limit() < 10, "{}", handle.limit());
     assert!(request.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stands_between_the_other_layers() {
+    let down = || Step::Fail(ExportError::new(ErrorKind::Unavailable, "down"));
+    let late = || Step::DeliverAfter(Duration::from_secs(60));
+    let exporter = ScriptedExporter::new([down(), late()]);
+    let limiter = RateLimiter::items_per_second(10.0).unwrap();
+    let budget = AdmissionBudget::new(1 << 20).unwrap();
+    let service = ServiceBuilder::new()
+        .admission(budget.clone())
+        .export_retry(RetryPolicy::new())
+        .rate_limited(limiter)
+        .adaptive_concurrency()
+        .attempt_timeout(Duration::from_secs(5))
+        .service(ReadinessProbe::new(exporter.clone()));
+    let requests = (0..20).map(|_| service.clone().oneshot(logs(5)));
+    for answer in futures_util::future::join_all(requests).await {
+        assert_eq!(answer.unwrap().delivered_items(), 5);
+    }
+    assert_eq!((exporter.calls(), exporter.delivered()), (22, 100));
+    assert_eq!((budget.in_use(), budget.refused()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ use crate::{
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
 fn budget(bytes: usize) -> AdmissionBudget {
-    AdmissionBudget::new(bytes).unwrap()
+    AdmissionBudget::new(bytes).expect("not zero")
 }
 
 fn holding() -> ScriptedExporter {
@@ -117,8 +117,8 @@ async fn kept_forms_count() {
     drop(answer);
 }
 
-fn post(address: SocketAddr, body: Bytes) -> impl Future<Output = Answer> + Send + 'static {
-    async move { send(address, Method::POST, "/v1/traces", &[PROTOBUF], body).await }
+async fn post(address: SocketAddr, body: Bytes) -> Answer {
+    send(address, Method::POST, "/v1/traces", &[PROTOBUF], body).await
 }
 
 #[tokio::test]
@@ -311,6 +311,22 @@ async fn a_grpc_stream_that_is_reset_gives_back() {
     let whole = framed(false, &grpc::encoded(Signal::Traces, 1));
     let answer = grpc::post(&channel, TRACES_PATH, &[], whole).await;
     assert_eq!(answer.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_sender_in_the_middle_of_a_large_body_gets_the_answer() {
+    let budget = budget(10 << 20);
+    let exporter = ScriptedExporter::delivering();
+    let receiver = OtlpHttpReceiver::new(exporter.clone()).admission(budget.clone());
+    let address = serve(receiver.into_axum_router()).await;
+    let body = protobuf(Signal::Traces, 80_000);
+    assert!(body.len() > 5 << 20);
+    let neighbour = budget.reserve(8 << 20).unwrap();
+    for _ in 0..5 {
+        assert_eq!(post(address, body.clone()).await.status, 429);
+    }
+    drop(neighbour);
+    assert_eq!(post(address, body).await.status, 200);
 }
 
 #[tokio::test]

@@ -18,9 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn items(rate: f64, burst: f64) -> RateLimiter {
     RateLimiter::items_per_second(rate)
-        .unwrap()
-        .with_burst(burst)
-        .unwrap()
+        .and_then(|limiter| limiter.with_burst(burst))
+        .expect("a rate and a burst")
 }
 
 #[tokio::test(start_paused = true)]

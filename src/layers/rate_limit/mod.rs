@@ -30,7 +30,7 @@
 //! burst, and is full at the start. A request may pass while the balance is above zero, and pays
 //! its whole cost, which is known only when it is there: the balance may go below zero, and the
 //! next request waits until that debt is paid off. So a request larger than the burst passes too,
-//! and over time the rate holds. At most the burst and one request pass at once.
+//! and over time the rate holds. What passes at once is the burst and about one request more.
 //!
 //! It delays and never drops. A wait without end is for a timeout above to bound.
 //!
