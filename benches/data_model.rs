@@ -1,5 +1,13 @@
 //! What the data model costs, as shares of what prost's structs cost.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "a benchmark stops at the first surprise, and measures in real time"
+)]
+
+#[allow(dead_code, reason = "the other bench uses the rest")]
 mod support;
 
 use bytes::Bytes;

@@ -1,5 +1,12 @@
 //! What layers cost a request, around an exporter that answers at once.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "a benchmark stops at the first surprise, and measures in real time"
+)]
+
 #[allow(dead_code, reason = "the other bench uses the rest")]
 mod support;
 

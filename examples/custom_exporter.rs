@@ -51,6 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let counter = SpanCounter::default();
     let request = ExportRequest::from_json(Signal::Traces, json)?;
     counter.clone().oneshot(request).await?;
-    println!("{:?}", counter.0.lock().unwrap());
+    let counts = counter.0.lock().unwrap_or_else(PoisonError::into_inner);
+    println!("{counts:?}");
     Ok(())
 }

@@ -10,9 +10,9 @@
 //! before: the gateway keeps nothing that a crash could lose. On SIGTERM or SIGINT it takes
 //! nothing new, finishes what is under way, and says on its last line what became of it all.
 
-use std::{env, io, net::SocketAddr, process, time::Duration};
+use std::{env, io, net::SocketAddr, process::ExitCode, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet, time::timeout};
 use tonic::transport::server::{Server, TcpIncoming};
 use tower::{BoxError, ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 use tower_otlp::{
@@ -30,17 +30,16 @@ usage: gateway --to URL [--to URL ...] [--grpc ADDR] [--http ADDR] [--drain-time
   --http ADDR              where to receive OTLP over HTTP   (default 127.0.0.1:4318)
   --drain-timeout DURATION how long to finish on SIGTERM     (default 10s)";
 
-/// Requests at work at a time; others wait unread, in the windows of their connections. This
-/// bounds memory: a request is held from its first byte to its answer.
-const MAX_REQUESTS: usize = 32;
+/// Requests at work at a time; others wait, mostly unread, in the windows of their connections.
+/// Together they bound memory: a request is held from its first byte to its answer. More of
+/// either serves slow backends, or distant clients, better, and costs memory.
+const MAX_REQUESTS: usize = 16;
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// How long one destination may take with all retries. OTLP clients wait for 10 s: they get an
 /// answer, and do not send again what is still under way here.
 const BRANCH_TIMEOUT: Duration = Duration::from_secs(9);
-
-/// Enough for a large batch to arrive without waiting for a round trip.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 2 << 20;
 
 struct Options {
     grpc: SocketAddr,
@@ -49,28 +48,32 @@ struct Options {
     drain_timeout: Duration,
 }
 
-#[tokio::main]
-async fn main() {
+pub fn main() -> ExitCode {
     let options = match Options::parse(env::args().skip(1)) {
         Ok(Some(options)) => options,
-        Ok(None) => return println!("{USAGE}"),
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         Err(message) => {
             eprintln!("gateway: {message}\n\n{USAGE}");
-            process::exit(2);
+            return ExitCode::from(2);
         }
     };
-    match run(options).await {
-        // At once: what is late has been counted as dropped.
-        Ok(nothing_dropped) => process::exit(i32::from(!nothing_dropped)),
-        Err(error) => {
-            eprintln!("gateway: {error}");
-            process::exit(2);
-        }
-    }
+    let ended = Runtime::new().map_err(BoxError::from).and_then(|runtime| {
+        let ended = runtime.block_on(run(options));
+        // What is late has been counted as dropped: it is not waited for.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|error| {
+        eprintln!("gateway: {error}");
+        ExitCode::from(2)
+    })
 }
 
-/// Serves until a signal comes. Returns whether nothing was dropped.
-async fn run(options: Options) -> Result<bool, BoxError> {
+/// Serves until a signal comes. Fails in the exit status if anything was dropped.
+async fn run(options: Options) -> Result<ExitCode, BoxError> {
     let branches: Vec<_> = options.to.iter().map(branch).collect::<Result<_, _>>()?;
     let lifecycle = Lifecycle::new();
     let pipeline = ServiceBuilder::new()
@@ -111,23 +114,24 @@ async fn run(options: Options) -> Result<bool, BoxError> {
     eprintln!("draining");
     let report = tokio::select! {
         report = lifecycle.shutdown(options.drain_timeout) => report,
-        () = signalled_again => process::exit(130),
+        () = signalled_again => return Ok(ExitCode::from(130)),
     };
-    // Everything has its answer now; give the answers a moment to leave.
-    let _ = timeout(Duration::from_secs(1), servers.join_all()).await;
+    // The answers that were given get a moment to leave.
+    let moment = Duration::from_millis(if report.complete { 1000 } else { 50 });
+    let _ = timeout(moment, servers.join_all()).await;
     eprintln!("drained {report}");
-    Ok(report.dropped == 0)
+    Ok(ExitCode::from(u8::from(report.dropped > 0)))
 }
 
 /// One destination, with its own retries and its own time limit.
-fn branch(url: &String) -> Result<BoxExporter, BoxError> {
+fn branch(url: impl AsRef<str>) -> Result<BoxExporter, BoxError> {
     let retries = RetryPolicy::new()
         .initial_backoff(Duration::from_millis(250))
         .max_elapsed(BRANCH_TIMEOUT);
     Ok(ServiceBuilder::new()
         .total_timeout(BRANCH_TIMEOUT)
         .export_retry(retries)
-        .service(tower_otlp::from_url(url)?)
+        .service(tower_otlp::from_url(url.as_ref())?)
         .boxed_exporter())
 }
 
@@ -165,11 +169,9 @@ impl Options {
             drain_timeout: Duration::from_secs(10),
         };
         while let Some(name) = arguments.next() {
-            if name == "--help" || name == "-h" {
-                return Ok(None);
-            }
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             match name.as_str() {
+                "--help" | "-h" => return Ok(None),
                 "--to" => options.to.push(value()?),
                 "--grpc" => options.grpc = address(&name, &value()?)?,
                 "--http" => options.http = address(&name, &value()?)?,

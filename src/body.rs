@@ -1,6 +1,6 @@
 //! Collecting an HTTP body, up to a limit.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
@@ -16,13 +16,13 @@ pub(crate) enum CollectError {
         announced: Option<u64>,
     },
     /// The connection broke, or the peer broke the protocol.
-    Broken(BoxError),
+    Broken(#[cfg_attr(not(feature = "receiver-http"), allow(dead_code))] BoxError),
 }
 
 /// Collects `body`, of at most `limit` bytes. A body of one frame is not copied.
 ///
 /// Memory grows with what arrives, never with what a header announces.
-pub(crate) async fn collect<B>(body: B, limit: usize) -> Result<Bytes, CollectError>
+pub(crate) async fn collect<B>(mut body: Pin<&mut B>, limit: usize) -> Result<Bytes, CollectError>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -32,7 +32,6 @@ where
     {
         return Err(CollectError::TooLarge { announced });
     }
-    let mut body = pin!(body);
     let Some(first) = next_data(body.as_mut()).await? else {
         return Ok(Bytes::new());
     };
@@ -48,6 +47,26 @@ where
         next = next_data(body.as_mut()).await?;
     }
     Ok(whole.freeze())
+}
+
+/// Reads the rest of a body and throws it away, at most `limit` bytes of it. A body that is known
+/// to be longer is left alone.
+#[cfg(feature = "receiver-http")]
+pub(crate) async fn discard<B>(mut body: Pin<&mut B>, limit: u64)
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    if body.size_hint().lower() > limit {
+        return;
+    }
+    let mut left = limit;
+    while let Ok(Some(data)) = next_data(body.as_mut()).await {
+        match left.checked_sub(data.len() as u64) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 fn fits(size: usize, limit: usize) -> Result<(), CollectError> {
@@ -80,7 +99,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, pin::pin};
 
     use futures_util::stream;
     use http_body::Frame;
@@ -96,6 +115,13 @@ mod tests {
         StreamBody::new(stream::iter(frames))
     }
 
+    async fn collect<B: Body<Error: Into<BoxError>>>(
+        body: B,
+        limit: usize,
+    ) -> Result<Bytes, CollectError> {
+        super::collect(pin!(body), limit).await
+    }
+
     #[tokio::test]
     async fn one_frame_is_not_copied() {
         let sent = Bytes::from(vec![7; 100]);
@@ -109,6 +135,19 @@ mod tests {
         let got = collect(frames(&[b"", b"ab", b"", b"c", b"def"]), 6).await;
         assert_eq!(got.expect("fits"), "abcdef");
         assert!(collect(frames(&[]), 0).await.expect("empty").is_empty());
+    }
+
+    #[cfg(feature = "receiver-http")]
+    #[tokio::test]
+    async fn discarding_ends_at_the_limit() {
+        let mut body = pin!(frames(&[b"ab", b"cd", b"ef", b"gh"]));
+        discard(body.as_mut(), 3).await;
+        let rest = super::collect(body.as_mut(), 100).await.expect("fits");
+        assert_eq!(rest, "efgh");
+        let mut body = pin!(Full::new(Bytes::from_static(b"abcd")));
+        discard(body.as_mut(), 3).await;
+        let rest = super::collect(body.as_mut(), 100).await.expect("fits");
+        assert_eq!(rest, "abcd");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use crate::{
         adaptive_concurrency::AdaptiveConcurrencyLayer,
         admission::{AdmissionBudget, AdmissionLayer},
         fan_out::FanOutLayer,
+        observe::{ObserveLayer, SharedObserver},
         rate_limit::{RateLimitLayer, RateLimiter},
         retry::{RetryLayer, RetryPolicy},
         timeout::TimeoutLayer,
@@ -45,6 +46,18 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
     /// [`layers::track`](crate::layers::track).
     fn tracked(self, lifecycle: &Lifecycle) -> ServiceBuilder<Stack<TrackLayer, L>>;
 
+    /// Reports each request as a whole, outermost: see [`layers::observe`](crate::layers::observe).
+    fn observed(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>>;
+
+    /// Reports each attempt, below a retry: see [`layers::observe`](crate::layers::observe).
+    fn observed_attempts(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>>;
+
     /// Sends failed requests again: see [`layers::retry`](crate::layers::retry).
     fn export_retry(self, policy: RetryPolicy) -> ServiceBuilder<Stack<RetryLayer, L>>;
 
@@ -77,6 +90,20 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
     fn tracked(self, lifecycle: &Lifecycle) -> ServiceBuilder<Stack<TrackLayer, L>> {
         self.layer(lifecycle.layer())
+    }
+
+    fn observed(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>> {
+        self.layer(ObserveLayer::request(observer))
+    }
+
+    fn observed_attempts(
+        self,
+        observer: impl Into<SharedObserver>,
+    ) -> ServiceBuilder<Stack<ObserveLayer, L>> {
+        self.layer(ObserveLayer::attempt(observer))
     }
 
     fn export_retry(self, policy: RetryPolicy) -> ServiceBuilder<Stack<RetryLayer, L>> {

@@ -1,7 +1,85 @@
-//! Telemetry export as a Tower stack.
+//! OpenTelemetry export as a Tower stack.
+//!
+//! Each exporter is a [`tower::Service`] of an [`ExportRequest`]; retry, timeout, fan-out and the
+//! like are [`tower::Layer`]s; pipelines are built with [`tower::ServiceBuilder`], exactly as
+//! people build HTTP middleware. Traces, metrics and logs come in as OTLP and go where the
+//! exporters take them.
+//!
+//! ```text
+//!            receivers                     layers                         exporters
+//!   gRPC  ─┐                                                           ┌─ OTLP gRPC
+//!          ├─► ExportRequest ─► retry ─► fan-out ─► timeout ─►  ... ───┼─ OTLP HTTP
+//!   HTTP  ─┘   (OTLP bytes)      every one a tower::Layer; any other   ├─ console
+//!                                tower layer fits in between           └─ yours
+//! ```
+//!
+//! A pipeline that sends to a Collector and gives up no telemetry while the Collector is away for
+//! less than five minutes:
+//!
+//! ```
+//! # #[cfg(feature = "otlp-grpc")] fn build() -> Result<(), tower_otlp::ExportError> {
+//! use std::time::Duration;
+//! use tower::ServiceBuilder;
+//! use tower_otlp::{
+//!     Compression, ServiceBuilderExt, exporters::otlp::OtlpGrpcExporter,
+//!     layers::retry::RetryPolicy,
+//! };
+//!
+//! let exporter = OtlpGrpcExporter::builder()
+//!     .endpoint("http://collector:4317")
+//!     .compression(Compression::Gzip)
+//!     .build()?;
+//!
+//! let pipeline = ServiceBuilder::new()
+//!     .export_retry(RetryPolicy::new())         // ours: exponential, full jitter, 5 minutes
+//!     .concurrency_limit(8)                     // tower's: free while a retry waits
+//!     .attempt_timeout(Duration::from_secs(5))  // ours: each attempt
+//!     .service(exporter);
+//! # let _ = pipeline; Ok(()) }
+//! # #[cfg(feature = "otlp-grpc")] {
+//! #     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! #     let _guard = runtime.enter();
+//! #     build().unwrap();
+//! # }
+//! ```
+//!
+//! Where to go from here:
+//!
+//! - [`receivers`]: take OTLP in a tonic server or an axum app, beside its own routes.
+//! - [`exporters`]: send it on; or [`from_url`], or the standard variables with
+//!   [`exporters::otlp::from_env`].
+//! - [`layers`]: what each does, the order that suits most pipelines, and what other orders do.
+//! - [`otlp`]: the data model, for those who write an exporter or a layer of their own.
+//! - [`Lifecycle`]: flush and shut down, and be told what became of the telemetry.
+//! - [`testing`]: the contract that every layer keeps, to hold your own against.
+//!
+//! # Nothing is lost in silence
+//!
+//! Every item (a span, a data point, a log record) that goes into a pipeline comes out in an
+//! [`ExportResponse`], as delivered, rejected by the backend or retained in a queue, or in an
+//! [`ExportError`], which says what is still undelivered. An error that nobody recognises is
+//! retried, not dropped.
+//!
+//! # Features
+//!
+//! None is on by default; `full` is all of them. Layers need no feature.
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `otlp-grpc`, `otlp-http` | OTLP exporters |
+//! | `console` | the console exporter |
+//! | `receiver-grpc`, `receiver-http` | OTLP receivers |
+//! | `axum` | the HTTP receiver as an `axum::Router` |
+//! | `tls` | TLS and mutual TLS for the exporters that are enabled |
+//! | `json` | reading OTLP/JSON (writing it needs no feature) |
+//! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
+//! | `metrics` | metrics of a pipeline over the OpenTelemetry metrics API |
+//! | `testing` | test support |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What several features share stays whole where only one of them is on.
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 #[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
 mod body;
@@ -29,12 +107,12 @@ mod tls;
 #[cfg(feature = "_url")]
 mod url;
 
-pub use builder::*;
+pub use builder::ServiceBuilderExt;
 #[cfg(feature = "_compression")]
 pub use compression::Compression;
 pub use error::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
 pub use exporter::{BoxExporter, Exporter, ExporterExt, IntoExportError, IntoExportErrorFuture};
-pub use lifecycle::*;
+pub use lifecycle::{DrainReport, DropReason, Held, Lifecycle, Stage};
 pub use metadata::Metadata;
 pub use otlp::Signal;
 pub use request::{Encoding, ExportRequest};
@@ -42,4 +120,9 @@ pub use response::{BranchOutcome, ExportResponse};
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;
 #[cfg(feature = "_url")]
-pub use url::*;
+pub use url::{UrlError, from_url};
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

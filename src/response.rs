@@ -7,8 +7,8 @@ use crate::ExportError;
 /// The answer of an exporter, or of a pipeline, to an [`ExportRequest`](crate::ExportRequest)
 /// it accepted.
 ///
-/// `delivered + rejected` is the number of items of the request: an item that the backend
-/// refused (OTLP's *partial success*) is counted, never hidden.
+/// `delivered + rejected + retained` is the number of items of the request: an item that the
+/// backend refused (OTLP's *partial success*) is counted, never hidden.
 ///
 /// ```
 /// use tower_otlp::ExportResponse;
@@ -21,6 +21,7 @@ use crate::ExportError;
 pub struct ExportResponse {
     delivered: u64,
     rejected: u64,
+    retained: u64,
     message: Option<Arc<str>>,
     destination: Option<Arc<str>>,
     branches: Option<Arc<[BranchOutcome]>>,
@@ -32,6 +33,15 @@ impl ExportResponse {
     pub fn delivered(items: u64) -> Self {
         Self {
             delivered: items,
+            ..Self::default()
+        }
+    }
+
+    /// All `items` were taken into a queue that answers before it delivers.
+    #[must_use]
+    pub fn retained(items: u64) -> Self {
+        Self {
+            retained: items,
             ..Self::default()
         }
     }
@@ -77,6 +87,12 @@ impl ExportResponse {
         self.rejected
     }
 
+    /// Number of items that were taken into a queue and are still to be delivered.
+    #[must_use]
+    pub fn retained_items(&self) -> u64 {
+        self.retained
+    }
+
     /// The backend's message, if it sent one.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
@@ -100,6 +116,7 @@ impl ExportResponse {
     pub fn merge(mut self, earlier: &ExportResponse) -> Self {
         self.delivered = self.delivered.saturating_add(earlier.delivered);
         self.rejected = self.rejected.saturating_add(earlier.rejected);
+        self.retained = self.retained.saturating_add(earlier.retained);
         if self.message.is_none() {
             self.message.clone_from(&earlier.message);
         }
@@ -112,6 +129,9 @@ impl fmt::Debug for ExportResponse {
         let mut out = f.debug_struct("ExportResponse");
         out.field("delivered", &self.delivered)
             .field("rejected", &self.rejected);
+        if self.retained > 0 {
+            out.field("retained", &self.retained);
+        }
         if let Some(message) = &self.message {
             out.field("message", message);
         }

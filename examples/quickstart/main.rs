@@ -54,6 +54,7 @@ async fn main() -> Result<(), BoxError> {
 
     let (grpc, http) = receive(pipeline).await?;
     // The SDK blocks while it exports: it gets a thread of its own.
+    #[expect(clippy::disallowed_methods, reason = "a program knows its own runtime")]
     tokio::task::spawn_blocking(move || shop::trade(grpc, http)).await??;
 
     println!("\n{}\nfile: {}", meter.table(), path.display());

@@ -5,9 +5,10 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use tower::{Layer, Service};
 use tower_otlp::{ExportRequest, ExportResponse, Signal};
 

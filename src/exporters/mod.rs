@@ -1,4 +1,21 @@
-//! Exporters: one folder per backend.
+//! Exporters: where telemetry goes. One module per backend.
+//!
+//! ```
+//! use tower_otlp::exporters::console::{ConsoleExporter, Verbosity};
+//!
+//! let exporter = ConsoleExporter::new(Verbosity::Normal);
+//! # let _ = exporter;
+//! ```
+//!
+//! Each is a [`Service`](tower::Service) of an [`ExportRequest`](crate::ExportRequest) that can be
+//! used alone. It sends a request once; whatever makes it reliable is a
+//! [layer](crate::layers) around it.
+//!
+//! | Exporter | Signals | URL |
+//! |---|---|---|
+//! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
+//! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
+//! | `console::ConsoleExporter` | all | `console:` |
 
 #[cfg(feature = "console")]
 pub mod console;

@@ -7,12 +7,14 @@
 //!
 //! ```text
 //! admission          bytes in flight bounded; the rest refused at once
+//! observe (request)  the outcome of each request
 //! track              each request counted once; new ones turned away while shutting down
 //! total timeout      a hard end for all attempts
 //! retry              what is below sees each attempt
 //! fan-out            if there are several exporters; the rest is then in each branch
 //! rate limit         each attempt pays
 //! concurrency limit  adaptive, or tower's; its permits are free while a retry waits
+//! observe (attempt)  what each attempt came to
 //! attempt timeout    bounds each attempt
 //! exporter
 //! ```
@@ -27,6 +29,7 @@ pub mod admission;
 pub mod decoded;
 pub mod fan_out;
 mod line;
+pub mod observe;
 pub mod rate_limit;
 pub mod retry;
 pub mod timeout;

@@ -85,7 +85,7 @@ impl Checker<'_> {
             let bit = 1_u32 << number;
             match field.label {
                 Label::Repeated => {
-                    if seen & bit != 0 && (last != number || !is_len(field.kind)) {
+                    if seen & bit != 0 && (last != number || field.wire != LEN) {
                         self.canonical = false;
                     }
                 }
@@ -94,15 +94,22 @@ impl Checker<'_> {
             }
             seen |= bit;
             last = number;
-            if wire == LEN && is_len(field.kind) {
-                let value_start = at;
+            let value_start = at;
+            if wire == LEN && field.wire == LEN {
                 let value = wire::span(body, &mut at).map_err(|f| {
                     self.locate(fault(f, value_start), message, start, field, field_start)
                 })?;
                 self.len_value(field, value.start, value.end, depth)
                     .map_err(|m| self.locate(m, message, start, field, field_start))?;
+                if is_key_value(field.kind) && depth >= 2 {
+                    at = skip_simple_key_values(body, at, field.number);
+                }
+            } else if wire == field.wire && field.label != Label::Repeated {
+                wire::skip_value(body, &mut at, wire).map_err(|f| {
+                    self.locate(fault(f, value_start), message, start, field, field_start)
+                })?;
             } else {
-                self.scalar(field, wire, body, &mut at)
+                self.unusual(field, wire, body, &mut at)
                     .map_err(|m| self.locate(m, message, start, field, field_start))?;
             }
         }
@@ -137,26 +144,22 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks a field that is not length-delimited by nature: a number, or packed numbers.
-    #[inline]
-    fn scalar(&mut self, field: &Field, wire: u8, body: &[u8], at: &mut usize) -> Verdict {
-        let expected = wire_type(field.kind);
-        if field.label == Label::Repeated {
-            if wire == LEN && expected != LEN {
-                return packed(expected, body, at);
-            }
-            // Legal, but not packed.
-            self.canonical = false;
+    /// Checks packed numbers, and what stands where they or others are expected.
+    fn unusual(&mut self, field: &Field, wire: u8, body: &[u8], at: &mut usize) -> Verdict {
+        if field.label == Label::Repeated && wire == LEN {
+            return packed(field.wire, body, at);
         }
-        if wire != expected {
+        if wire != field.wire {
             return Err(fail(
                 *at,
                 Problem::WrongWireType {
                     found: wire,
-                    expected,
+                    expected: field.wire,
                 },
             ));
         }
+        // Legal, but not packed.
+        self.canonical = false;
         wire::skip_value(body, at, wire).map_err(|f| fault(f, *at))
     }
 
@@ -203,11 +206,8 @@ fn fault(fault: Fault, offset: usize) -> Box<Malformed> {
 }
 
 #[inline]
-const fn is_len(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Message(_) | Kind::Str | Kind::Bytes | Kind::Id(_)
-    )
+const fn is_key_value(kind: Kind) -> bool {
+    matches!(kind, Kind::Message(child) if child.is_key_value)
 }
 
 /// The wire type of a kind that is not packed.
@@ -235,9 +235,11 @@ fn packed(of: u8, body: &[u8], at: &mut usize) -> Verdict {
         wire::VARINT => {
             let values = &body[..end];
             let mut position = run.start;
-            while position < end {
-                let start = position;
-                wire::varint(values, &mut position).map_err(|f| fault(f, start))?;
+            if !are_short_varints(&values[position..]) {
+                while position < end {
+                    let start = position;
+                    wire::varint(values, &mut position).map_err(|f| fault(f, start))?;
+                }
             }
         }
         _ => {
@@ -250,9 +252,52 @@ fn packed(of: u8, body: &[u8], at: &mut usize) -> Verdict {
     Ok(())
 }
 
+/// Whether these are varints of nine bytes at most, which cannot be too large, the last of them
+/// whole. `false` says nothing: the general path decides.
+fn are_short_varints(run: &[u8]) -> bool {
+    let (mut length, mut longest) = (0_u8, 0);
+    for byte in run {
+        // One more if the varint goes on behind this byte, else none.
+        length = length.saturating_add(1) & (byte >> 7).wrapping_neg();
+        longest = length.max(longest);
+    }
+    length == 0 && longest < 9
+}
+
+/// Moves past all attributes from `at` on that have this field number and the usual shape: they
+/// come in a row, and are most of what telemetry consists of.
+#[inline]
+fn skip_simple_key_values(body: &[u8], mut at: usize, number: u32) -> usize {
+    while let Some([tag, rest @ ..]) = body.get(at..)
+        && u32::from(*tag) == number << 3 | u32::from(LEN)
+        // From here on tags take two bytes.
+        && *tag < 0x80
+        && let Some((length, rest)) = usual_length(rest)
+        && let Some(pair) = rest.get(..length)
+        && simple_key_value(pair)
+    {
+        at = body.len() - rest.len() + length;
+    }
+    at
+}
+
+/// A length as it is usually spelled: in one byte, or padded to four by those who leave room for
+/// a length before they know it.
+#[inline(always)]
+fn usual_length(body: &[u8]) -> Option<(usize, &[u8])> {
+    match body {
+        [length @ 0..0x80, rest @ ..] => Some((usize::from(*length), rest)),
+        [low @ 0x80..=0xff, high @ 0x80..=0xff, 0x80, 0, rest @ ..] => Some((
+            usize::from(low & 0x7f) | usize::from(high & 0x7f) << 7,
+            rest,
+        )),
+        _ => None,
+    }
+}
+
 /// Whether this is the shape of nearly every attribute: a key, then a value that is a short
-/// string, a boolean, an integer or a double, all lengths one byte long; and whether that
-/// is valid. `false` says nothing: the general path decides.
+/// string, a boolean, an integer or a double, with lengths as they are usually spelled; and
+/// whether that is valid. `false` says nothing: the general path decides.
 #[inline]
 fn simple_key_value(body: &[u8]) -> bool {
     let [0x0a, key_len @ 0..0x80, rest @ ..] = body else {
@@ -261,39 +306,58 @@ fn simple_key_value(body: &[u8]) -> bool {
     let Some((key, rest)) = rest.split_at_checked(usize::from(*key_len)) else {
         return false;
     };
-    let [0x12, value_len @ 0..0x80, value @ ..] = rest else {
+    let [0x12, rest @ ..] = rest else {
         return false;
     };
-    if value.len() != usize::from(*value_len) {
+    let Some((value_len, value)) = usual_length(rest) else {
+        return false;
+    };
+    if value.len() != value_len {
         return false;
     }
-    let value_is_valid = match value {
-        [0x0a, len @ 0..0x80, text @ ..] => text.len() == usize::from(*len) && is_utf8(text),
-        [0x10, 0..0x80] | [0x18, 0..0x80] => true,
+    match value {
+        [0x0a, len @ 0..0x80, text @ ..] => {
+            // Short lengths and tags are ASCII: one look at the whole does for both texts.
+            text.len() == usize::from(*len) && (is_ascii(body) || is_utf8(text) && is_utf8(key))
+        }
+        [0x10, 0..0x80] | [0x18, 0..0x80] => is_utf8(key),
         [0x18, number @ ..] => {
             let mut at = 0;
-            wire::varint(number, &mut at).is_ok() && at == number.len()
+            wire::varint(number, &mut at).is_ok() && at == number.len() && is_utf8(key)
         }
-        [0x21, bits @ ..] => bits.len() == 8,
+        [0x21, bits @ ..] => bits.len() == 8 && is_utf8(key),
         _ => false,
-    };
-    value_is_valid && is_utf8(key)
+    }
 }
 
 /// UTF-8 check that is quick on the short ASCII strings of which telemetry consists.
 #[inline]
 fn is_utf8(text: &[u8]) -> bool {
+    is_ascii(text) || std::str::from_utf8(text).is_ok()
+}
+
+/// Whether all bytes are below 0x80, eight at a time; the last eight may overlap those before.
+#[inline(always)]
+fn is_ascii(text: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let (words, rest) = text.as_chunks::<8>();
-    let mut bits = 0;
-    for word in words {
+    let Some(last) = text.last_chunk::<8>() else {
+        return short_is_ascii(text);
+    };
+    let mut bits = u64::from_le_bytes(*last);
+    for word in text.as_chunks::<8>().0 {
         bits |= u64::from_le_bytes(*word);
     }
-    let mut tail = 0;
-    for byte in rest {
-        tail |= byte;
+    bits & HIGH_BITS == 0
+}
+
+#[inline]
+fn short_is_ascii(text: &[u8]) -> bool {
+    const HIGH_BITS: u32 = 0x8080_8080;
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let bits = u32::from_le_bytes(*first) | u32::from_le_bytes(*last);
+        return bits & HIGH_BITS == 0;
     }
-    (bits & HIGH_BITS == 0 && tail < 0x80) || std::str::from_utf8(text).is_ok()
+    text.iter().fold(0, |bits, byte| bits | byte) < 0x80
 }
 
 #[cfg(test)]
@@ -320,13 +384,14 @@ mod tests {
     /// What the quick path takes for an attribute must be one for the general path, too.
     #[test]
     fn the_quick_path_takes_nothing_that_the_general_one_refuses() {
-        let seeds: [&[u8]; 6] = [
+        let seeds: [&[u8]; 7] = [
             b"\x0a\x01k\x12\x05\x0a\x03abc",
             b"\x0a\x01k\x12\x02\x10\x01",
             b"\x0a\x02\xc3\xa9\x12\x02\x18\x07",
             b"\x0a\x00\x12\x03\x18\x80\x01",
             b"\x0a\x01k\x12\x09\x21\0\0\0\0\0\0\xf0\x3f",
             b"\x0a\x01k\x12\x00",
+            b"\x0a\x01k\x12\x85\x80\x80\x00\x0a\x03abc",
         ];
         let mut quick = 0;
         for seed in seeds {

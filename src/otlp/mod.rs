@@ -33,6 +33,7 @@
 
 mod canonical;
 mod check;
+mod cursor;
 pub mod json;
 mod malformed;
 #[cfg(any(feature = "_grpc", feature = "_http"))]

@@ -41,6 +41,35 @@ pub(crate) fn varint(buf: &[u8], at: &mut usize) -> Result<u64, Fault> {
 #[inline]
 fn long_varint(buf: &[u8], at: &mut usize) -> Result<u64, Fault> {
     let rest = buf.get(*at..).unwrap_or_default();
+    // Up to eight bytes at once, if there are as many to look at.
+    if let Some(word) = rest.first_chunk::<8>()
+        && let Some((value, length)) = varint_in(u64::from_le_bytes(*word))
+    {
+        *at += length;
+        return Ok(value);
+    }
+    slow_varint(rest, at)
+}
+
+/// The varint at the start of eight bytes and its length, if it ends within them.
+#[inline]
+const fn varint_in(word: u64) -> Option<(u64, usize)> {
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return None;
+    }
+    let length = ends.trailing_zeros() / 8 + 1;
+    // What stands behind is gone, and so are the marks of continuation: groups of seven bits,
+    // joined by twos, fours, eights.
+    let groups = word & (u64::MAX >> (64 - 8 * length)) & 0x7f7f_7f7f_7f7f_7f7f;
+    let pairs = (groups & 0x007f_007f_007f_007f) | ((groups & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    let value = (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4);
+    Some((value, length as usize))
+}
+
+#[cold]
+fn slow_varint(rest: &[u8], at: &mut usize) -> Result<u64, Fault> {
     let mut value = 0_u64;
     for (position, &byte) in rest.iter().take(10).enumerate() {
         if position == 9 && byte > 1 {
@@ -106,7 +135,7 @@ pub(crate) fn skip(
 }
 
 /// Moves past a value that is not a group.
-#[inline]
+#[inline(always)]
 pub(crate) fn skip_value(buf: &[u8], at: &mut usize, wire: u8) -> Result<(), Fault> {
     match wire {
         VARINT => varint(buf, at).map(drop),
@@ -172,12 +201,6 @@ impl<'a> Fields<'a> {
     #[inline]
     pub(crate) const fn new(buf: &'a [u8]) -> Self {
         Self { buf, at: 0 }
-    }
-
-    /// Where the next field starts.
-    #[inline]
-    pub(crate) const fn position(&self) -> usize {
-        self.at
     }
 
     #[inline]
@@ -312,9 +335,13 @@ mod tests {
                 let mut out = Vec::new();
                 put_varint(&mut out, value);
                 assert_eq!(out.len(), varint_len(value), "{value}");
-                let mut at = 0;
-                assert_eq!(varint(&out, &mut at), Ok(value));
-                assert_eq!(at, out.len());
+                // At the end of the data, and with more behind it.
+                for behind in [&[][..], &[0; 8], &[0xff; 8]] {
+                    let bytes = [&out[..], behind].concat();
+                    let mut at = 0;
+                    assert_eq!(varint(&bytes, &mut at), Ok(value));
+                    assert_eq!(at, out.len());
+                }
             }
         }
     }

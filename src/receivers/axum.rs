@@ -11,6 +11,9 @@ impl<E: Exporter> OtlpHttpReceiver<E> {
     /// A router that has a state gets it first: `own.with_state(state).merge(otlp)`. axum's
     /// limit on body sizes does not apply here, this receiver's own do.
     ///
+    /// # Panics
+    /// If the [path prefix](Self::path_prefix) is not a route that axum takes: braces in it.
+    ///
     /// ```
     /// use axum::{Router, routing::get};
     /// use tower_otlp::{ExportError, ExportRequest, ExportResponse, receivers::OtlpHttpReceiver};

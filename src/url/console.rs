@@ -6,6 +6,9 @@ use crate::{
     exporters::console::{ConsoleBuilder, ConsoleExporter, Verbosity},
 };
 
+/// A method that chooses where the text goes.
+type Output = fn(ConsoleBuilder) -> ConsoleBuilder;
+
 pub(super) fn console(mut target: Target) -> Result<BoxExporter, UrlError> {
     target.no_authority("console:?verbosity=normal")?;
     target.no_path()?;
@@ -14,8 +17,8 @@ pub(super) fn console(mut target: Target) -> Result<BoxExporter, UrlError> {
         one_of(value, &Verbosity::ALL.map(|level| (level.as_str(), level)))
     })?;
     let to = params.read("to", |value| {
-        let outputs: [(&str, fn(ConsoleBuilder) -> ConsoleBuilder); 3] = [
-            ("stdout", ConsoleBuilder::stdout),
+        let outputs = [
+            ("stdout", ConsoleBuilder::stdout as Output),
             ("stderr", ConsoleBuilder::stderr),
             ("tracing", ConsoleBuilder::tracing),
         ];

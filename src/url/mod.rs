@@ -7,8 +7,12 @@ mod console;
 mod error;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 mod otlp;
+// Which of their parts are needed depends on the schemes that are compiled in.
+#[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod params;
+#[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
 
 pub use self::error::UrlError;

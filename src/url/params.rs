@@ -83,7 +83,6 @@ impl Params {
     }
 
     /// Takes all headers.
-    #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
     pub(super) fn headers(&mut self) -> Vec<(String, String)> {
         self.asked_for.push(HEADER_HELP);
         let is_header = |name: &str| name.len() > HEADER.len() && name.starts_with(HEADER);

@@ -87,6 +87,31 @@ fn what_may_be_a_secret_is_not_repeated_as_a_scheme() {
     assert!(!text.contains("s3cret"), "{text}");
 }
 
+#[test]
+fn a_port_that_is_given_counts_and_others_have_their_default() {
+    for (url, authority) in [
+        ("otlp+http://h", "h:4318"),
+        ("otlp+http://h:80/otlp", "h:80"),
+        ("otlp+http://h:443", "h:443"),
+        ("otlp+http://user:pass@[::1]?timeout=1s", "[::1]:4318"),
+    ] {
+        let target = Target::parse("otlp+http", url).expect(url);
+        assert_eq!(target.authority(4318).expect(url), authority);
+    }
+}
+
+#[test]
+fn an_error_names_the_part() {
+    for (url, part) in [
+        ("kafka:", "scheme"),
+        ("console://host", "host"),
+        ("console:?to=file", "parameter `to`"),
+    ] {
+        let error = from_url(url).map(|_| ()).expect_err(url);
+        assert_eq!(error.part(), part);
+    }
+}
+
 #[cfg(feature = "otlp-http")]
 mod otlp_http {
     use super::*;

@@ -1,5 +1,7 @@
 //! The console exporter: its text byte for byte, and what it does with its output.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{
     io,
     sync::{Arc, Mutex},

@@ -1,6 +1,8 @@
 //! OTLP/JSON, both ways: the worked examples, the rules row by row, and opentelemetry-proto as the
 //! other opinion.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 mod examples;
 mod hostile;
 mod properties;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit};
 use tower_otlp::{
-    ErrorKind, ExportError, Lifecycle, RetryAdvice, ServiceBuilderExt,
+    DropReason, ErrorKind, ExportError, ExportResponse, Lifecycle, RetryAdvice, ServiceBuilderExt,
     layers::{retry::RetryPolicy, track::Track},
     testing::{ReadinessProbe, ScriptedExporter, Step, contract, logs},
 };
@@ -40,11 +40,11 @@ async fn keeps_the_contract_and_counts_it() {
     assert!(report.complete);
     assert_eq!(report.in_flight, 0);
     // One request was dropped by its caller and one by a panic.
-    assert_eq!(report.dropped, 2);
+    assert_eq!((report.cancelled, report.dropped), (2, 0));
     assert_eq!(report.refused, 3);
     assert_eq!(
         report.accepted,
-        report.delivered + report.refused + report.dropped
+        report.delivered + report.refused + report.cancelled
     );
 }
 
@@ -75,10 +75,10 @@ async fn every_item_is_counted_once() {
     assert_eq!(report.delivered, 10 + 7 + 4);
     assert_eq!(report.rejected, 3);
     assert_eq!(report.refused, 10 + 6);
-    assert_eq!(report.dropped, 10);
+    assert_eq!(report.cancelled, 10);
     assert_eq!(report.in_flight, 10);
     assert!(!report.complete);
-    assert_eq!(report.to_string(), "delivered=21 retained=0 dropped=10");
+    assert_eq!(report.to_string(), "delivered=21 retained=0 dropped=0");
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,4 +210,106 @@ async fn a_request_in_backoff_is_in_flight() {
     let report = lifecycle.shutdown(60 * SECOND).await;
     assert_eq!(report.to_string(), "delivered=4 retained=0 dropped=0");
     assert!(request.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_is_waited_for_and_hurried() {
+    let lifecycle = Lifecycle::new();
+    let mut stage = lifecycle.stage();
+    assert!(!stage.is_rushed());
+    let held = stage.hold(3);
+    let worker = tokio::spawn(async move {
+        stage.rushed().await;
+        assert!(!stage.is_draining(), "a flush is no shutdown");
+        held.answered();
+        stage
+    });
+    let report = lifecycle.force_flush(SECOND).await;
+    assert!(report.complete);
+    let stage = worker.await.unwrap();
+    assert!(!stage.is_rushed(), "the flush is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stage_answered_for_is_counted_to_its_end() {
+    let lifecycle = Lifecycle::new();
+    let stage = lifecycle.stage();
+    let delivered = stage.retain(10);
+    let failed = stage.retain(20);
+    let replaced = stage.retain(30);
+    let abandoned = stage.retain(40);
+    let late = stage.retain(50);
+    assert_eq!(lifecycle.report().retained, 150);
+    delivered.ended(&Ok(ExportResponse::delivered(8).with_rejected(2, "old")));
+    failed.ended(&Err(down()));
+    replaced.dropped(DropReason::Overflow);
+    drop(abandoned);
+    assert_eq!(lifecycle.report().retained, 50);
+
+    let report = lifecycle.shutdown(SECOND).await;
+    late.ended(&Ok(ExportResponse::delivered(50)));
+    assert!(!report.complete);
+    let mut after = lifecycle.report();
+    after.complete = false;
+    assert_eq!(report, after, "what ends late is not counted twice");
+    assert_eq!((report.delivered, report.rejected), (8, 2));
+    assert_eq!((report.retained, report.dropped), (0, 140));
+    let drops: Vec<_> = report.drops().collect();
+    assert_eq!(
+        drops,
+        [
+            (DropReason::Failed(ErrorKind::Unavailable), 20),
+            (DropReason::Overflow, 30),
+            (DropReason::Abandoned, 40),
+            (DropReason::Shutdown, 50),
+        ]
+    );
+    assert_eq!(report.accepted, 150);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_caller_went_away_is_counted_by_its_stage() {
+    let (lifecycle, _, service) = pipeline([Step::Hold]);
+    let stage = lifecycle.stage();
+    let mut request = task::spawn(service.oneshot(logs(5)));
+    assert_pending!(request.poll());
+    assert_pending!(request.poll());
+    let held = stage.hold(5);
+    drop(request);
+    assert_eq!(lifecycle.report().cancelled, 5);
+    held.ended(&Ok(ExportResponse::delivered(5)));
+    let report = lifecycle.report();
+    assert_eq!(
+        (report.accepted, report.cancelled, report.delivered),
+        (5, 0, 5)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_wakes_a_request_in_backoff_and_ends_its_retries_at_the_deadline() {
+    let lifecycle = Lifecycle::new();
+    let exporter = ScriptedExporter::new([Step::Fail(down()), Step::Fail(down()), Step::Deliver]);
+    let policy = RetryPolicy::new()
+        .seed(3)
+        .initial_backoff(3600 * SECOND)
+        .max_backoff(3600 * SECOND)
+        .no_max_elapsed()
+        .lifecycle(&lifecycle);
+    let service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .export_retry(policy)
+        .service(exporter.clone());
+    let request = tokio::spawn(service.oneshot(logs(5)));
+    exporter.wait_for_calls(1).await;
+    let started = Instant::now();
+    let report = lifecycle.shutdown(4 * SECOND).await;
+    assert_eq!(
+        started.elapsed(),
+        4 * SECOND,
+        "the last attempt is at the deadline"
+    );
+    // Either side of the same moment: the answer is there, or it is counted as late.
+    assert_eq!(report.delivered + report.dropped, 5);
+    assert!(request.await.unwrap().is_ok());
+    assert_eq!(exporter.calls(), 3);
 }

@@ -1,5 +1,12 @@
 //! The first tier: everything that needs nothing but cargo.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod support;
 
 mod adaptive_concurrency;
@@ -12,6 +19,7 @@ mod fan_out;
 mod json;
 mod lifecycle;
 mod malformed;
+mod observe;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;

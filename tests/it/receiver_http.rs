@@ -1,5 +1,7 @@
 //! The HTTP receiver over real sockets: what it takes, what it refuses, and in which words.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{convert::Infallible, io::Write as _, net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};
@@ -101,9 +103,7 @@ async fn every_signal_encoding_and_compression_is_taken() {
                 let got = backend.only();
                 assert_eq!(got.signal(), signal, "{case}");
                 assert_eq!(got.items(), 5, "{case}");
-                if encoding == Encoding::Protobuf {
-                    assert_eq!(got.protobuf(), sent.protobuf(), "{case}");
-                }
+                assert_eq!(got.encoded(encoding), sent.encoded(encoding), "{case}");
             }
         }
     }
@@ -541,6 +541,44 @@ async fn only_what_is_allowed_travels_on() {
     assert_eq!(metadata.tracestate(), Some("a=1,b=2"));
     let kept: Vec<_> = metadata.headers().collect();
     assert_eq!(kept, [("x-region", "eu")]);
+}
+
+/// The exporter that most Rust programs have, as it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exporter_of_the_sdk_is_understood() {
+    use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+    use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+    use tower_otlp::exporters::http::HttpClientOptions;
+
+    let backend = Backend::new();
+    let address = receiver(&backend).await;
+    let client = HttpClientOptions::default().no_proxy().build();
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(client.expect("a client").into_inner())
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("http://{address}/v1/traces"))
+        .build()
+        .expect("an exporter");
+    let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
+        .with_simple_exporter(exporter)
+        .build();
+    let tracer = provider.tracer("shop");
+    #[expect(clippy::disallowed_methods, reason = "the SDK blocks its caller")]
+    let ended = tokio::task::spawn_blocking(move || {
+        tracer.in_span("GET /items", |_| {});
+        provider.shutdown()
+    });
+    ended.await.expect("no panic").expect("shut down");
+    let request = backend.only();
+    let traces = request.traces().expect("traces");
+    let names: Vec<String> = traces
+        .resources()
+        .flat_map(|resource| resource.scopes())
+        .flat_map(|scope| scope.items())
+        .map(|span| span.name().to_string())
+        .collect();
+    assert_eq!(names, ["GET /items"]);
 }
 
 #[test]

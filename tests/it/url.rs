@@ -1,5 +1,7 @@
 //! Exporters from URLs, against receivers on real sockets.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::net::SocketAddr;
 
 use tokio::{net::TcpListener, sync::mpsc};

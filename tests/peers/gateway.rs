@@ -32,7 +32,11 @@ impl Gateway {
         let mut line = String::new();
         while !line.starts_with("ready ") {
             line.clear();
-            assert_ne!(stderr.read_line(&mut line).expect("readable"), 0, "not ready");
+            assert_ne!(
+                stderr.read_line(&mut line).expect("readable"),
+                0,
+                "not ready"
+            );
         }
         let address = |name: &str| {
             line.split_whitespace()
@@ -74,7 +78,10 @@ async fn a_gateway_between_an_sdk_and_two_collectors() {
     ];
     let gateway = Gateway::start(&[
         format!("otlp+grpc://{}?compression=gzip", collectors[0].grpc),
-        format!("otlp+http://{}?encoding=json&compression=zstd", collectors[1].http),
+        format!(
+            "otlp+http://{}?encoding=json&compression=zstd",
+            collectors[1].http
+        ),
     ]);
     let sent = [
         python::send("grpc", &format!("http://{}", gateway.grpc), "gzip", 11).await,
@@ -84,11 +91,16 @@ async fn a_gateway_between_an_sdk_and_two_collectors() {
     for collector in &collectors {
         collector.wait_for(Signal::Traces, total("spans")).await;
         collector.wait_for(Signal::Logs, total("logs")).await;
-        collector.wait_for(Signal::Metrics, total("metric_points")).await;
+        collector
+            .wait_for(Signal::Metrics, total("metric_points"))
+            .await;
         python::check(collector.out(), &sent).await;
     }
     let items = total("spans") + total("logs") + total("metric_points");
     let (success, last) = gateway.stop();
-    assert_eq!(last, format!("drained delivered={items} retained=0 dropped=0"));
+    assert_eq!(
+        last,
+        format!("drained delivered={items} retained=0 dropped=0")
+    );
     assert!(success);
 }

@@ -110,7 +110,6 @@ impl ConsoleExporter {
     }
 
     /// Options; by default [`Verbosity::Basic`] to standard output.
-    #[must_use]
     pub fn builder() -> ConsoleBuilder {
         ConsoleBuilder::default()
     }

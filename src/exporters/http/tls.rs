@@ -1,10 +1,11 @@
-//! TLS for the default HTTP client: rustls with *ring*, given explicitly, so that no
-//! process-wide provider has to be installed.
+//! TLS for the default HTTP client: rustls with the process-wide provider if one is installed, and
+//! with AWS-LC, given explicitly, if none is.
 
 use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
@@ -24,7 +25,9 @@ pub(super) fn client_config(
         ));
     }
     let roots = roots(options, https, proxy)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid("TLS cannot be set up").with_source(error))?

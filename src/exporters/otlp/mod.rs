@@ -1,4 +1,27 @@
 //! OTLP over gRPC and over HTTP.
+//!
+//! ```
+//! # #[cfg(feature = "otlp-http")] {
+//! use std::time::Duration;
+//! use tower_otlp::{Compression, exporters::otlp::OtlpHttpExporter};
+//!
+//! let exporter = OtlpHttpExporter::builder()
+//!     .endpoint("http://collector:4318")
+//!     .header("x-api-key", "secret")
+//!     .compression(Compression::Zstd)
+//!     .timeout(Duration::from_secs(5))
+//!     .build()?;
+//! # let _ = exporter; }
+//! # Ok::<(), tower_otlp::ExportError>(())
+//! ```
+//!
+//! Both send the bytes of a request as they are: nothing is decoded, and a body is compressed at
+//! most once, however often it is sent. A body that a receiver took in the same compression goes
+//! out as it came in.
+//!
+//! Both can be built from code, from a [URL](crate::from_url), or from the standard
+//! [environment variables](from_env), and both are generic over the service below them, so that
+//! tower layers fit there too: a token that has to be refreshed, a signature, a load balancer.
 
 pub mod env;
 #[cfg(feature = "otlp-grpc")]

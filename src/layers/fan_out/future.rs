@@ -37,7 +37,7 @@ impl ResponseFuture {
             .filter(|resume| resume.owner == shared.owner)
             .filter(|resume| resume.branches.len() == shared.branches.len())
             .cloned();
-        let fresh = request.clone().with_resume(None);
+        let fresh = request.with_resume(None);
         let running = FuturesUnordered::new();
         let mut done = Vec::with_capacity(shared.branches.len());
         for (number, exporter) in shared.branches.iter().enumerate() {

@@ -116,7 +116,17 @@ pub(super) fn conclude(
         rejected.sort_unstable();
         // There is one branch at least.
         let rejected = rejected.get(needed.max(1) - 1).copied().unwrap_or(items);
-        return Ok(ExportResponse::delivered(items - rejected)
+        // It is safe to say that something is still to be delivered as long as no branch has
+        // delivered it.
+        let retained = branches
+            .iter()
+            .filter_map(|branch| branch.result.as_ref().ok())
+            .map(ExportResponse::retained_items)
+            .min()
+            .unwrap_or(0)
+            .min(items - rejected);
+        return Ok(ExportResponse::delivered(items - rejected - retained)
+            .merge(&ExportResponse::retained(retained))
             .with_rejected(rejected, describe(&outcomes))
             .with_branches(outcomes));
     }

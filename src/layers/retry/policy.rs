@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tower::retry::{Policy, budget::Budget};
 
 use super::Wait;
-use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice};
+use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, Lifecycle, RetryAdvice, Stage};
 
 /// An error that nobody recognised may well be a bug: so many attempts may end in one.
 const INTERNAL_ATTEMPTS: u32 = 5;
@@ -53,6 +53,7 @@ pub struct RetryPolicy {
     max_attempts: Option<u32>,
     budget: Option<Arc<dyn Budget + Send + Sync>>,
     seed: Option<Arc<AtomicU64>>,
+    stage: Option<Stage>,
     session: Session,
 }
 
@@ -93,6 +94,7 @@ impl RetryPolicy {
             max_attempts: None,
             budget: None,
             seed: None,
+            stage: None,
             session: Session::new(),
         }
     }
@@ -155,6 +157,17 @@ impl RetryPolicy {
         self
     }
 
+    /// Keeps to the deadline of a shutdown: when it begins, requests that back off are sent again
+    /// at once, and no wait goes beyond its deadline. A delay that a server named is waited for
+    /// all the same.
+    ///
+    /// Without it a shutdown may find requests asleep that a moment's attempt would deliver.
+    #[must_use]
+    pub fn lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
+        self.stage = Some(lifecycle.stage());
+        self
+    }
+
     /// Makes the waits repeatable, for tests: the same for the n-th request of the policy and its
     /// clones. Without a seed they come from the random state of the thread.
     #[must_use]
@@ -185,6 +198,10 @@ impl RetryPolicy {
             Some(max) => max.saturating_sub(started.elapsed()),
             None => Duration::MAX,
         };
+        let left = match self.stage.as_ref().and_then(Stage::deadline) {
+            Some(deadline) => left.min(deadline.saturating_duration_since(Instant::now())),
+            None => left,
+        };
         let at_least = match error.retry() {
             RetryAdvice::After(delay) => delay,
             _ => Duration::ZERO,
@@ -200,6 +217,11 @@ impl RetryPolicy {
             return None;
         }
         Some(self.backoff().max(at_least).min(left))
+    }
+
+    fn wait(&self, error: &ExportError, duration: Duration) -> Wait {
+        let may_hurry = !matches!(error.retry(), RetryAdvice::After(_));
+        Wait::new(duration, self.stage.as_ref().filter(|_| may_hurry))
     }
 
     /// Full jitter: anything from zero to the bound, which then grows.
@@ -275,7 +297,7 @@ impl Policy<ExportRequest, ExportResponse, ExportError> for RetryPolicy {
                         ?wait,
                         "export failed, to be sent again"
                     );
-                    return Some(Wait::new(wait));
+                    return Some(self.wait(error, wait));
                 }
                 // From the first partial failure on, `request` is what remains.
                 if let Some(progress) = self.session.progress.take() {

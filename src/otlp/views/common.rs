@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use crate::otlp::wire::{self, Fields, Value};
+use crate::otlp::{
+    cursor::{Cursor, key},
+    wire::{self, FIXED64, LEN, VARINT},
+};
 
 use super::{Repeated, View, view};
 
@@ -180,20 +183,49 @@ impl<'a> AnyValue<'a> {
 impl<'a> View<'a> for AnyValue<'a> {
     #[inline]
     fn view(bytes: &'a [u8]) -> Self {
-        // Canonical form sets one member at most; fields nobody knows may stand beside it.
-        for field in Fields::new(bytes) {
-            return match (field.number, field.value) {
-                (1, Value::Len(text)) => AnyValue::Str(Str::new(text)),
-                (2, Value::Varint(value)) => AnyValue::Bool(value != 0),
-                (3, Value::Varint(value)) => AnyValue::Int(value.cast_signed()),
-                (4, Value::Fixed64(bits)) => AnyValue::Double(f64::from_bits(bits)),
-                (5, Value::Len(body)) => AnyValue::Array(Array::new(body)),
-                (6, Value::Len(body)) => AnyValue::Map(Attributes::of_list(body)),
-                (7, Value::Len(bytes)) => AnyValue::Bytes(bytes),
-                _ => continue,
-            };
+        // Nearly every value is one short field.
+        match bytes {
+            [] => AnyValue::Empty,
+            [0x0a, length @ 0..0x80, text @ ..] if text.len() == usize::from(*length) => {
+                AnyValue::Str(Str::new(text))
+            }
+            [0x10, value @ 0..0x80] => AnyValue::Bool(*value != 0),
+            [0x18, value @ 0..0x80] => AnyValue::Int(i64::from(*value)),
+            _ => Self::general(bytes),
         }
-        AnyValue::Empty
+    }
+}
+
+impl<'a> AnyValue<'a> {
+    fn general(bytes: &'a [u8]) -> Self {
+        Self::read(bytes).unwrap_or_default()
+    }
+
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        const STRING: u32 = key(1, LEN);
+        const BOOL: u32 = key(2, VARINT);
+        const INT: u32 = key(3, VARINT);
+        const DOUBLE: u32 = key(4, FIXED64);
+        const ARRAY: u32 = key(5, LEN);
+        const MAP: u32 = key(6, LEN);
+        const BYTES: u32 = key(7, LEN);
+        let mut cursor = Cursor::new(bytes);
+        loop {
+            // Canonical form sets one member at most; fields nobody knows may stand beside it.
+            return Some(match cursor.key()? {
+                STRING => AnyValue::Str(Str::new(cursor.len()?)),
+                BOOL => AnyValue::Bool(cursor.varint()? != 0),
+                INT => AnyValue::Int(cursor.varint()?.cast_signed()),
+                DOUBLE => AnyValue::Double(f64::from_bits(cursor.fixed64()?)),
+                ARRAY => AnyValue::Array(Array::new(cursor.len()?)),
+                MAP => AnyValue::Map(Attributes::of_list(cursor.len()?)),
+                BYTES => AnyValue::Bytes(cursor.len()?),
+                unknown => {
+                    cursor.skip(unknown)?;
+                    continue;
+                }
+            });
+        }
     }
 }
 
@@ -259,7 +291,7 @@ impl<'a> Attributes<'a> {
     #[must_use]
     pub fn iter(&self) -> AttributesIter<'a> {
         AttributesIter {
-            fields: Fields::new(self.0),
+            cursor: Cursor::new(self.0),
         }
     }
 
@@ -289,7 +321,7 @@ impl<'a> IntoIterator for Attributes<'a> {
 /// Iterator over [`Attributes`].
 #[derive(Clone, Debug)]
 pub struct AttributesIter<'a> {
-    fields: Fields<'a>,
+    cursor: Cursor<'a>,
 }
 
 impl<'a> Iterator for AttributesIter<'a> {
@@ -297,19 +329,32 @@ impl<'a> Iterator for AttributesIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let Value::Len(body) = self.fields.next()?.value else {
-            return None;
-        };
-        let mut key = Str::default();
-        let mut value = AnyValue::Empty;
-        for field in Fields::new(body) {
-            match (field.number, field.value) {
-                (1, Value::Len(text)) => key = Str::new(text),
-                (2, Value::Len(body)) => value = AnyValue::view(body),
-                _ => {}
-            }
-        }
-        Some((key, value))
+        self.cursor.key()?;
+        Some(key_value(self.cursor.len()?))
+    }
+}
+
+#[inline]
+fn key_value(body: &[u8]) -> (Str<'_>, AnyValue<'_>) {
+    // Nearly every attribute is a short key, then a short value.
+    if let [0x0a, key_length @ 0..0x80, rest @ ..] = body
+        && let Some((name, rest)) = rest.split_at_checked(usize::from(*key_length))
+        && let [0x12, value_length @ 0..0x80, value @ ..] = rest
+        && value.len() == usize::from(*value_length)
+    {
+        return (Str::new(name), AnyValue::view(value));
+    }
+    let pair = Pair::view(body);
+    (pair.key(), pair.value())
+}
+
+view! {
+    /// A key with its value.
+    Pair {
+        /// The key.
+        1 key: str,
+        /// The value.
+        2 value: any,
     }
 }
 
@@ -456,5 +501,49 @@ impl Iterator for PackedVarints<'_> {
         let value = wire::varint(self.0, &mut at).ok();
         self.0 = self.0.get(at..).unwrap_or_default();
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_know_what_they_should_be() {
+        let id = TraceId::new(&[0xab; 16]);
+        assert_eq!(id.to_string(), "ab".repeat(16));
+        assert_eq!(id.to_array(), Some([0xab; 16]));
+        assert!(id.is_valid() && !id.is_empty());
+        assert!(!TraceId::new(&[0; 16]).is_valid());
+        assert!(!SpanId::new(&[1; 9]).is_valid());
+        assert_eq!(SpanId::new(&[1; 9]).to_array(), None);
+        assert_eq!(format!("{:?}", SpanId::new(&[0x0f])), "SpanId(0f)");
+    }
+
+    #[test]
+    fn text_that_nobody_checked_is_empty_not_a_panic() {
+        let text = Str::new(b"\xff");
+        assert_eq!(text.as_str(), "");
+        assert_eq!(text.as_bytes(), b"\xff");
+    }
+
+    #[test]
+    fn attributes_of_every_spelling_are_read() {
+        // Short; with the key's length padded; value before key; without a value.
+        let window = b"\x0a\x08\x0a\x01a\x12\x03\x0a\x01x\
+            \x0a\x09\x0a\x81\x00b\x12\x03\x0a\x01y\
+            \x0a\x07\x12\x02\x18\x05\x0a\x01c\
+            \x0a\x03\x0a\x01d";
+        let attributes = Attributes::new(window);
+        let shown: Vec<String> = attributes
+            .iter()
+            .map(|(key, value)| format!("{key}={value:?}"))
+            .collect();
+        assert_eq!(
+            shown,
+            ["a=Str(\"x\")", "b=Str(\"y\")", "c=Int(5)", "d=Empty"]
+        );
+        assert_eq!(attributes.get("b").and_then(AnyValue::as_str), Some("y"));
+        assert!(attributes.get("e").is_none());
     }
 }

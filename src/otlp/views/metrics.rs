@@ -1,7 +1,5 @@
 //! Views of metrics.
 
-use crate::otlp::wire::{Fields, Value};
-
 use super::{Telemetry, View, view};
 
 /// The metrics of a request.
@@ -9,13 +7,10 @@ pub type Metrics<'a> = Telemetry<'a, Metric<'a>>;
 
 /// One metric: a name, a unit, and data points of one type.
 #[derive(Clone, Copy, Debug)]
-pub struct Metric<'a> {
-    message: MetricMessage<'a>,
-    data: Option<(u32, &'a [u8])>,
-}
+pub struct Metric<'a>(MetricMessage<'a>);
 
 view! {
-    /// The part of a metric that is the same for all types.
+    /// A metric as it is encoded: one of the types is set.
     MetricMessage {
         /// Name.
         1 name: str,
@@ -23,6 +18,16 @@ view! {
         2 description: str,
         /// Unit.
         3 unit: str,
+        /// Last values.
+        5 gauge: optional_message<Gauge>,
+        /// Sums.
+        7 sum: optional_message<Sum>,
+        /// Histograms with explicit bounds.
+        9 histogram: optional_message<Histogram>,
+        /// Histograms with exponential bounds.
+        10 exponential_histogram: optional_message<ExponentialHistogram>,
+        /// Quantiles.
+        11 summary: optional_message<Summary>,
         /// Metadata.
         12 metadata: attributes,
     }
@@ -30,14 +35,7 @@ view! {
 
 impl<'a> View<'a> for Metric<'a> {
     fn view(bytes: &'a [u8]) -> Self {
-        let data = Fields::new(bytes).find_map(|field| match (field.number, field.value) {
-            (5 | 7 | 9 | 10 | 11, Value::Len(body)) => Some((field.number, body)),
-            _ => None,
-        });
-        Self {
-            message: MetricMessage::view(bytes),
-            data,
-        }
+        Self(MetricMessage::view(bytes))
     }
 }
 
@@ -45,44 +43,46 @@ impl<'a> Metric<'a> {
     /// Name of the metric.
     #[must_use]
     pub fn name(&self) -> super::Str<'a> {
-        self.message.name()
+        self.0.name()
     }
 
     /// What it measures, for people.
     #[must_use]
     pub fn description(&self) -> super::Str<'a> {
-        self.message.description()
+        self.0.description()
     }
 
     /// Unit, in the [UCUM](https://ucum.org) notation.
     #[must_use]
     pub fn unit(&self) -> super::Str<'a> {
-        self.message.unit()
+        self.0.unit()
     }
 
     /// Attributes of the metric itself, not of its data points.
     #[must_use]
     pub fn metadata(&self) -> super::Attributes<'a> {
-        self.message.metadata()
+        self.0.metadata()
     }
 
     /// The data points, by the metric's type; `None` if the metric has no type.
     #[must_use]
     pub fn data(&self) -> Option<MetricData<'a>> {
-        let (number, body) = self.data?;
-        Some(match number {
-            5 => MetricData::Gauge(Gauge::view(body)),
-            7 => MetricData::Sum(Sum::view(body)),
-            9 => MetricData::Histogram(Histogram::view(body)),
-            10 => MetricData::ExponentialHistogram(ExponentialHistogram::view(body)),
-            _ => MetricData::Summary(Summary::view(body)),
-        })
+        let Self(message) = self;
+        None.or_else(|| message.gauge().map(MetricData::Gauge))
+            .or_else(|| message.sum().map(MetricData::Sum))
+            .or_else(|| message.histogram().map(MetricData::Histogram))
+            .or_else(|| {
+                message
+                    .exponential_histogram()
+                    .map(MetricData::ExponentialHistogram)
+            })
+            .or_else(|| message.summary().map(MetricData::Summary))
     }
 
     /// The protobuf bytes of this message, unknown fields included.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
-        self.message.bytes
+        self.0.bytes
     }
 }
 

@@ -47,7 +47,10 @@ pub use metrics::{
 };
 pub use traces::{Event, Link, Span, SpanKind, Status, StatusCode, Traces};
 
-use super::wire::{Fields, Value};
+use super::{
+    cursor::{Cursor, key},
+    wire::LEN,
+};
 
 mod sealed {
     /// A view that can be made from the body of its message.
@@ -96,18 +99,27 @@ macro_rules! view {
 
         impl<'a> $crate::otlp::views::View<'a> for $name<'a> {
             #[inline]
+            #[allow(unused_variables, reason = "only repeated fields look back to where they start")]
             fn view(bytes: &'a [u8]) -> Self {
-                use $crate::otlp::wire::{Fields, Value};
+                use $crate::otlp::{cursor::{Cursor, key}, wire};
                 let mut this = Self {
                     bytes,
                     $( $field: Default::default(), )*
                 };
-                let mut fields = Fields::new(bytes);
-                while let Some(field) = fields.next() {
-                    match (field.number, field.value) {
-                        $( $crate::otlp::views::view!(@pattern $number $kind value) =>
-                            $crate::otlp::views::view!(@set this.$field, $kind, value, bytes, fields, field), )*
-                        _ => {}
+                let mut cursor = Cursor::new(bytes);
+                loop {
+                    #[allow(unused_variables, reason = "repeated fields alone need their start")]
+                    let start = cursor.rest();
+                    let Some(found) = cursor.key() else {
+                        break;
+                    };
+                    let read = match found {
+                        $( found if found == key($number, $crate::otlp::views::view!(@wire $kind)) =>
+                            $crate::otlp::views::view!(@read this.$field, $kind, cursor, found, start), )*
+                        _ => cursor.skip(found),
+                    };
+                    if read.is_none() {
+                        break;
                     }
                 }
                 this
@@ -168,52 +180,78 @@ macro_rules! view {
     (@get $this:ident.$field:ident, enumeration<$of:ident>) => { $of($this.$field) };
     (@get $this:ident.$field:ident, $kind:ident) => { $this.$field };
 
-    (@pattern $number:literal fixed64 $value:ident) => { ($number, Value::Fixed64($value)) };
-    (@pattern $number:literal fixed32 $value:ident) => { ($number, Value::Fixed32($value)) };
-    (@pattern $number:literal double $value:ident) => { ($number, Value::Fixed64($value)) };
-    (@pattern $number:literal optional_double $value:ident) => { ($number, Value::Fixed64($value)) };
-    (@pattern $number:literal optional_sfixed64 $value:ident) => { ($number, Value::Fixed64($value)) };
-    (@pattern $number:literal uint32 $value:ident) => { ($number, Value::Varint($value)) };
-    (@pattern $number:literal uint64 $value:ident) => { ($number, Value::Varint($value)) };
-    (@pattern $number:literal bool $value:ident) => { ($number, Value::Varint($value)) };
-    (@pattern $number:literal enumeration $value:ident) => { ($number, Value::Varint($value)) };
-    (@pattern $number:literal sint32 $value:ident) => { ($number, Value::Varint($value)) };
-    (@pattern $number:literal $kind:ident $value:ident) => { ($number, Value::Len($value)) };
+    (@wire fixed64) => { wire::FIXED64 };
+    (@wire double) => { wire::FIXED64 };
+    (@wire optional_double) => { wire::FIXED64 };
+    (@wire optional_sfixed64) => { wire::FIXED64 };
+    (@wire fixed32) => { wire::FIXED32 };
+    (@wire uint32) => { wire::VARINT };
+    (@wire bool) => { wire::VARINT };
+    (@wire enumeration) => { wire::VARINT };
+    (@wire sint32) => { wire::VARINT };
+    (@wire $kind:ident) => { wire::LEN };
 
-    (@set $this:ident.$field:ident, fixed64, $value:ident, $($rest:tt)*) => { $this.$field = $value };
-    (@set $this:ident.$field:ident, fixed32, $value:ident, $($rest:tt)*) => { $this.$field = $value };
-    (@set $this:ident.$field:ident, double, $value:ident, $($rest:tt)*) => { $this.$field = f64::from_bits($value) };
-    (@set $this:ident.$field:ident, optional_double, $value:ident, $($rest:tt)*) => { $this.$field = Some(f64::from_bits($value)) };
-    (@set $this:ident.$field:ident, optional_sfixed64, $value:ident, $($rest:tt)*) => { $this.$field = Some($value.cast_signed()) };
+    (@read $this:ident.$field:ident, fixed64, $cursor:ident, $($rest:tt)*) => {
+        $cursor.fixed64().map(|value| $this.$field = value)
+    };
+    (@read $this:ident.$field:ident, fixed32, $cursor:ident, $($rest:tt)*) => {
+        $cursor.fixed32().map(|value| $this.$field = value)
+    };
+    (@read $this:ident.$field:ident, double, $cursor:ident, $($rest:tt)*) => {
+        $cursor.fixed64().map(|value| $this.$field = f64::from_bits(value))
+    };
+    (@read $this:ident.$field:ident, optional_double, $cursor:ident, $($rest:tt)*) => {
+        $cursor.fixed64().map(|value| $this.$field = Some(f64::from_bits(value)))
+    };
+    (@read $this:ident.$field:ident, optional_sfixed64, $cursor:ident, $($rest:tt)*) => {
+        $cursor.fixed64().map(|value| $this.$field = Some(value.cast_signed()))
+    };
     // Protobuf truncates a varint to the width of its field.
-    (@set $this:ident.$field:ident, uint32, $value:ident, $($rest:tt)*) => { $this.$field = $value as u32 };
-    (@set $this:ident.$field:ident, uint64, $value:ident, $($rest:tt)*) => { $this.$field = $value };
-    (@set $this:ident.$field:ident, bool, $value:ident, $($rest:tt)*) => { $this.$field = $value != 0 };
-    (@set $this:ident.$field:ident, enumeration, $value:ident, $($rest:tt)*) => { $this.$field = $value as i32 };
-    (@set $this:ident.$field:ident, sint32, $value:ident, $($rest:tt)*) => { $this.$field = $crate::otlp::views::zigzag($value) };
-    (@set $this:ident.$field:ident, optional_message, $value:ident, $($rest:tt)*) => { $this.$field = Some($value) };
-    (@set $this:ident.$field:ident, any, $value:ident, $($rest:tt)*) => { $this.$field = Some($value) };
-    (@set $this:ident.$field:ident, repeated, $value:ident, $bytes:ident, $fields:ident, $raw:ident) => {
-        { let _ = $value; $this.$field = $crate::otlp::views::widen($this.$field, $bytes, &$fields, $raw.raw) }
+    (@read $this:ident.$field:ident, uint32, $cursor:ident, $($rest:tt)*) => {
+        $cursor.varint().map(|value| $this.$field = value as u32)
     };
-    (@set $this:ident.$field:ident, attributes, $value:ident, $bytes:ident, $fields:ident, $raw:ident) => {
-        { let _ = $value; $this.$field = $crate::otlp::views::widen($this.$field, $bytes, &$fields, $raw.raw) }
+    (@read $this:ident.$field:ident, bool, $cursor:ident, $($rest:tt)*) => {
+        $cursor.varint().map(|value| $this.$field = value != 0)
     };
-    (@set $this:ident.$field:ident, $kind:ident, $value:ident, $($rest:tt)*) => { $this.$field = $value };
+    (@read $this:ident.$field:ident, enumeration, $cursor:ident, $($rest:tt)*) => {
+        $cursor.varint().map(|value| $this.$field = value as i32)
+    };
+    (@read $this:ident.$field:ident, sint32, $cursor:ident, $($rest:tt)*) => {
+        $cursor.varint().map(|value| $this.$field = $crate::otlp::views::zigzag(value))
+    };
+    (@read $this:ident.$field:ident, optional_message, $cursor:ident, $($rest:tt)*) => {
+        $cursor.len().map(|value| $this.$field = Some(value))
+    };
+    (@read $this:ident.$field:ident, any, $cursor:ident, $($rest:tt)*) => {
+        $cursor.len().map(|value| $this.$field = Some(value))
+    };
+    (@read $this:ident.$field:ident, repeated, $cursor:ident, $found:ident, $start:ident) => {
+        $cursor.run($found).map(|()| $this.$field = $crate::otlp::views::widen($this.$field, $this.bytes, $start, $cursor.rest()))
+    };
+    (@read $this:ident.$field:ident, attributes, $cursor:ident, $found:ident, $start:ident) => {
+        $cursor.run($found).map(|()| $this.$field = $crate::otlp::views::widen($this.$field, $this.bytes, $start, $cursor.rest()))
+    };
+    (@read $this:ident.$field:ident, $kind:ident, $cursor:ident, $($rest:tt)*) => {
+        $cursor.len().map(|value| $this.$field = value)
+    };
 }
 pub(crate) use view;
 
-/// Makes the window of a repeated field reach to the end of the field just read.
+/// Makes the window of a repeated field reach to the end of the run just read, which is what
+/// stands between `start` and `rest`.
 #[inline]
 pub(crate) fn widen<'a>(
     window: &'a [u8],
     message: &'a [u8],
-    fields: &Fields<'a>,
-    raw: &'a [u8],
+    start: &'a [u8],
+    rest: &'a [u8],
 ) -> &'a [u8] {
-    let end = fields.position();
-    let length = window.len() + raw.len();
-    message.get(end.saturating_sub(length)..end).unwrap_or(raw)
+    // Nearly always the only run: a second one differs in how its tags are spelled.
+    let end = message.len() - rest.len();
+    let length = window.len() + (start.len() - rest.len());
+    message
+        .get(end.saturating_sub(length)..end)
+        .unwrap_or_default()
 }
 
 /// Decodes the zigzag form of a signed integer, which protobuf truncates to 32 bits.
@@ -225,14 +263,14 @@ pub(crate) const fn zigzag(value: u64) -> i32 {
 
 /// The values of a repeated message field, read one by one.
 pub struct Repeated<'a, T> {
-    fields: Fields<'a>,
+    cursor: Cursor<'a>,
     _item: PhantomData<fn() -> T>,
 }
 
 impl<'a, T> Repeated<'a, T> {
     pub(crate) const fn new(window: &'a [u8]) -> Self {
         Self {
-            fields: Fields::new(window),
+            cursor: Cursor::new(window),
             _item: PhantomData,
         }
     }
@@ -240,7 +278,7 @@ impl<'a, T> Repeated<'a, T> {
     /// Whether there are no more values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.fields.clone().next().is_none()
+        self.cursor.rest().is_empty()
     }
 }
 
@@ -254,7 +292,7 @@ impl<T> Copy for Repeated<'_, T> {}
 
 impl<T> fmt::Debug for Repeated<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Repeated({} left)", self.fields.clone().count())
+        write!(f, "Repeated({} bytes left)", self.cursor.rest().len())
     }
 }
 
@@ -263,10 +301,8 @@ impl<'a, T: View<'a>> Iterator for Repeated<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        match self.fields.next()?.value {
-            Value::Len(body) => Some(T::view(body)),
-            _ => None,
-        }
+        self.cursor.key()?;
+        self.cursor.len().map(T::view)
     }
 }
 
@@ -303,7 +339,7 @@ impl<'a, T> Telemetry<'a, T> {
     /// The items, grouped by the resource that made them.
     pub fn resources(&self) -> Resources<'a, T> {
         Resources {
-            fields: Fields::new(self.bytes),
+            cursor: Cursor::new(self.bytes),
             _item: PhantomData,
         }
     }
@@ -311,7 +347,7 @@ impl<'a, T> Telemetry<'a, T> {
 
 /// Iterator over the resources of a request.
 pub struct Resources<'a, T> {
-    fields: Fields<'a>,
+    cursor: Cursor<'a>,
     _item: PhantomData<fn() -> T>,
 }
 
@@ -326,14 +362,15 @@ impl<'a, T> Iterator for Resources<'a, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            // Unknown fields may stand beside the resources of a request.
-            let field = self.fields.next()?;
-            if let (1, Value::Len(body)) = (field.number, field.value) {
+            let found = self.cursor.key()?;
+            if found == key(1, LEN) {
                 return Some(ResourceGroup {
-                    message: GroupMessage::view(body),
+                    message: GroupMessage::view(self.cursor.len()?),
                     _item: PhantomData,
                 });
             }
+            // Unknown fields may stand beside the resources of a request.
+            self.cursor.skip(found)?;
         }
     }
 }

@@ -19,7 +19,8 @@ const UNAVAILABLE: i32 = 14;
 /// A refusal, and the header that tells what would be accepted.
 pub(super) struct Refused {
     refusal: Refusal,
-    hint: Option<(HeaderName, HeaderValue)>,
+    hint: Option<Box<(HeaderName, HeaderValue)>>,
+    unread: bool,
 }
 
 impl From<Refusal> for Refused {
@@ -27,6 +28,7 @@ impl From<Refusal> for Refused {
         Self {
             refusal,
             hint: None,
+            unread: false,
         }
     }
 }
@@ -42,8 +44,18 @@ impl Refused {
     }
 
     fn hint(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.hint = Some((name, HeaderValue::from_static(value)));
+        self.hint = Some(Box::new((name, HeaderValue::from_static(value))));
         self
+    }
+
+    /// Notes that the body was not read to its end.
+    pub(super) fn unread(mut self) -> Self {
+        self.unread = true;
+        self
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread
     }
 
     pub(super) fn not_found() -> Self {
@@ -73,7 +85,7 @@ impl Refused {
         // RFC 9110, section 12.5.3: in an answer, what the next request may use.
         refused.hint = HeaderValue::try_from(names)
             .ok()
-            .map(|names| (header::ACCEPT_ENCODING, names));
+            .map(|names| Box::new((header::ACCEPT_ENCODING, names)));
         refused
     }
 
@@ -104,7 +116,8 @@ impl Refused {
         if let Some(seconds) = self.refusal.retry_after_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some((name, value)) = self.hint {
+        if let Some(hint) = self.hint {
+            let (name, value) = *hint;
             headers.insert(name, value);
         }
         response

@@ -46,6 +46,10 @@
 //! Every answer but 200 has a `google.rpc.Status` as its body, in the encoding of the request;
 //! JSON if that is not known.
 //!
+//! A body that is refused before it was read is read all the same, up to 256 MiB, and thrown
+//! away: over HTTP/1 a client that is still sending would else see a reset connection in place of
+//! the answer.
+//!
 //! # Backpressure
 //!
 //! The receiver is always ready: HTTP servers route before they ask. The exporter's readiness is
@@ -57,14 +61,14 @@ mod read;
 use std::{
     convert::Infallible,
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version, header, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{BoxError, ServiceExt};
@@ -74,6 +78,7 @@ use self::{answer::Refused, read::Head};
 use super::status;
 use crate::{
     Compression, Encoding, Exporter,
+    body::discard,
     layers::admission::AdmissionBudget,
     otlp::{Limits, response::Answer},
 };
@@ -145,8 +150,8 @@ impl<E> OtlpHttpReceiver<E> {
         self.edit(|options| options.limits.max_bytes = bytes)
     }
 
-    /// Accepts bodies of at most this many bytes as they travel. A larger `Content-Length` is
-    /// refused before anything is read. Default: 64 MiB.
+    /// Accepts bodies of at most this many bytes as they travel. What is larger is never held in
+    /// memory. Default: 64 MiB.
     #[must_use]
     pub fn max_wire_bytes(self, bytes: usize) -> Self {
         self.edit(|options| options.max_wire_bytes = bytes)
@@ -259,30 +264,46 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
     let (parts, body) = request.into_parts();
-    let encoding = read::encoding(&parts.headers);
-    let head = match Head::read(&options, &parts) {
-        Ok(head) => head,
-        Err(refused) => return refused.into_response(encoding.unwrap_or(Encoding::Json)),
-    };
-    match receive(exporter, &options, &head, body).await {
-        Ok(answer) => answer::success(head.signal, head.encoding, &answer),
+    let mut body = pin!(body);
+    let (refused, encoding) = match Head::read(&options, &parts) {
+        Ok(head) => match receive(exporter, &options, &head, body.as_mut()).await {
+            Ok(answer) => return answer::success(head.signal, head.encoding, &answer),
+            Err(refused) => (refused, head.encoding),
+        },
         Err(refused) => {
-            tracing::debug!(
-                signal = head.signal.as_str(),
-                status = refused.status(),
-                reason = refused.message(),
-                "refused telemetry"
-            );
-            refused.into_response(head.encoding)
+            let encoding = read::encoding(&parts.headers).unwrap_or(Encoding::Json);
+            (refused.unread(), encoding)
         }
+    };
+    tracing::debug!(
+        path = parts.uri.path(),
+        status = refused.status(),
+        reason = refused.message(),
+        "refused telemetry"
+    );
+    if refused.is_unread() && is_being_sent(&parts) {
+        // Too late is as good as too long.
+        let _ = tokio::time::timeout(options.read_timeout, discard(body, MAX_DISCARDED)).await;
     }
+    refused.into_response(encoding)
+}
+
+/// How much of a refused body is read all the same. A connection that is closed while the peer
+/// still writes is reset, and the answer with it: the client takes that for a broken network and
+/// sends the same body again, for ever.
+const MAX_DISCARDED: u64 = 256 << 20;
+
+/// Whether the peer sends its body whatever the answer is. HTTP/2 can stop it, and a peer that
+/// expects `100 Continue` waits.
+fn is_being_sent(parts: &Parts) -> bool {
+    parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::EXPECT)
 }
 
 async fn receive<E, B>(
     exporter: E,
     options: &Options,
     head: &Head,
-    body: B,
+    body: Pin<&mut B>,
 ) -> Result<Answer, Refused>
 where
     E: Exporter,

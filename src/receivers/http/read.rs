@@ -1,6 +1,6 @@
 //! From an HTTP request to an [`ExportRequest`].
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
@@ -48,7 +48,7 @@ impl Head {
     pub(super) async fn read_body<B>(
         &self,
         options: &Options,
-        body: B,
+        body: Pin<&mut B>,
     ) -> Result<(ExportRequest, Option<Reservation>), Refused>
     where
         B: Body<Error: Into<BoxError>>,
@@ -56,18 +56,23 @@ impl Head {
         let limit = options.max_wire_bytes;
         let announced = body.size_hint();
         if announced.lower() > limit as u64 {
-            return Err(Refusal::too_large(announced.exact(), limit).into());
+            let refusal = Refusal::too_large(announced.exact(), limit);
+            return Err(Refused::from(refusal).unread());
         }
         let body = Metered::new(body, options.admission.as_ref());
-        let mut body = pin!(body.map_err(|error| Refusal::from(&error))?);
+        let mut body = pin!(body.map_err(|error| over_budget(Refusal::from(&error)))?);
         let arrived = collect(body.as_mut(), limit);
         let arrived = tokio::time::timeout(options.read_timeout, arrived)
             .await
             .map_err(|_| Refused::body_timeout(options.read_timeout))?
             .map_err(|error| match error {
-                CollectError::TooLarge { announced } => Refusal::too_large(announced, limit),
-                CollectError::Broken(error) => metered::refused(&error)
-                    .unwrap_or_else(|| Refusal::invalid(format!("the body ended early: {error}"))),
+                CollectError::TooLarge { announced } => {
+                    Refused::from(Refusal::too_large(announced, limit)).unread()
+                }
+                CollectError::Broken(error) => match metered::refused(&error) {
+                    Some(refusal) => over_budget(refusal),
+                    None => Refusal::invalid(format!("the body ended early: {error}")).into(),
+                },
             })?;
         let mut paid = body.take_reservation();
         let request = self.decode(options, arrived, paid.as_mut())?;
@@ -109,6 +114,21 @@ impl Head {
                 .map_err(|error| Refusal::from(&error))?;
         }
         Ok(request)
+    }
+}
+
+/// The refusal of a body that was not read to its end for want of budget.
+///
+/// Overload is answered at once, without reading on: if the answer should get lost with the
+/// connection, the client sends the body again, as it is to. What it must not send again is read
+/// first, like every body that is refused for good.
+fn over_budget(refusal: Refusal) -> Refused {
+    let comes_again = refusal.retry_after.is_some();
+    let refused = Refused::from(refusal);
+    if comes_again {
+        refused
+    } else {
+        refused.unread()
     }
 }
 

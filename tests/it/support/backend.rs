@@ -1,6 +1,8 @@
 //! An exporter that remembers what it was given and answers what it is told to, and telemetry
 //! to give it.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{
     future::{Ready, ready},
     sync::{Arc, Mutex},

@@ -1,5 +1,7 @@
 //! HTTP servers and a plain client on loopback sockets.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
@@ -136,7 +138,7 @@ impl Authority {
     /// A server at 127.0.0.1 whose certificate this authority signed. With `clients`, it wants
     /// certificates that this other authority signed.
     pub(crate) fn server(&self, clients: Option<&Authority>) -> ServerConfig {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .expect("TLS versions");

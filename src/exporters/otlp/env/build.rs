@@ -62,8 +62,47 @@ fn http(settings: &Settings, encoding: crate::Encoding) -> Result<BoxExporter, E
 
 #[cfg(feature = "otlp-grpc")]
 fn grpc(settings: &Settings) -> Result<BoxExporter, EnvError> {
-    let _ = settings;
-    Err(EnvError::new(ANY, "gRPC is not compiled in"))
+    use crate::{ExporterExt, exporters::otlp::OtlpGrpcExporter};
+
+    let mut builder = OtlpGrpcExporter::builder()
+        .compression(settings.compression)
+        .headers(settings.headers.iter().cloned());
+    builder = match settings.timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder.no_timeout(),
+    };
+    let endpoint = settings
+        .endpoint
+        .as_ref()
+        .map(|endpoint| grpc_endpoint(&endpoint.value, settings.insecure));
+    #[cfg(feature = "tls")]
+    if let Some(tls) = tls(settings)?
+        // A certificate for all signals says nothing against a signal that is sent in the clear.
+        && endpoint.as_ref().is_some_and(|url| url.starts_with("https:"))
+    {
+        builder = builder.tls(tls);
+    }
+    #[cfg(not(feature = "tls"))]
+    no_tls(settings)?;
+    if let Some(endpoint) = endpoint {
+        builder = builder.endpoint(endpoint);
+    }
+    let exporter = builder.build().map_err(|error| failed(settings, error))?;
+    Ok(exporter.boxed_exporter())
+}
+
+/// An endpoint without scheme gets one: the specification wants TLS unless it is told otherwise.
+#[cfg(feature = "otlp-grpc")]
+fn grpc_endpoint(endpoint: &str, insecure: bool) -> String {
+    const PORT: u16 = 4317;
+    if endpoint.contains("://") || endpoint.starts_with("unix:") {
+        return endpoint.to_owned();
+    }
+    let scheme = if insecure { "http" } else { "https" };
+    match endpoint.parse::<::http::uri::Authority>() {
+        Ok(authority) if authority.port().is_none() => format!("{scheme}://{endpoint}:{PORT}"),
+        _ => format!("{scheme}://{endpoint}"),
+    }
 }
 
 /// Names the variable that is most likely meant: files were read and the URL was parsed before.
@@ -107,5 +146,25 @@ fn no_tls(settings: &Settings) -> Result<(), EnvError> {
     match set {
         Some(variable) => Err(variable.error("it needs the Cargo feature `tls` of tower-otlp")),
         None => Ok(()),
+    }
+}
+
+#[cfg(all(test, feature = "otlp-grpc"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grpc_endpoint_without_scheme_is_secure_unless_told_otherwise() {
+        for (endpoint, insecure, expected) in [
+            ("collector:4317", false, "https://collector:4317"),
+            ("collector:4317", true, "http://collector:4317"),
+            ("collector", true, "http://collector:4317"),
+            ("[::1]", false, "https://[::1]:4317"),
+            ("http://collector:1", false, "http://collector:1"),
+            ("https://collector:1", true, "https://collector:1"),
+            ("unix:/run/otlp.sock", false, "unix:/run/otlp.sock"),
+        ] {
+            assert_eq!(grpc_endpoint(endpoint, insecure), expected);
+        }
     }
 }

@@ -67,7 +67,7 @@ mod builder;
 
 use std::{
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -228,6 +228,7 @@ where
         None => return Err(config.late()),
     };
     let (parts, body) = response.into_parts();
+    let body = pin!(body);
     let body = match before(deadline, collect(body, config.max_response_bytes)).await {
         Some(body) => body.map_err(Unread::from),
         None => Err(Unread::Late),
