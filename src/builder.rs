@@ -7,8 +7,11 @@ use tower::{ServiceBuilder, layer::util::Stack};
 use crate::{
     BoxExporter, Lifecycle,
     layers::{
+        adaptive_concurrency::AdaptiveConcurrencyLayer,
+        admission::{AdmissionBudget, AdmissionLayer},
         fan_out::FanOutLayer,
         observe::{ObserveLayer, SharedObserver},
+        rate_limit::{RateLimitLayer, RateLimiter},
         retry::{RetryLayer, RetryPolicy},
         split::SplitLayer,
         timeout::TimeoutLayer,
@@ -74,6 +77,18 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
         self,
         others: impl IntoIterator<Item = BoxExporter>,
     ) -> ServiceBuilder<Stack<FanOutLayer, L>>;
+
+    /// Keeps a rate, below a retry: see [`layers::rate_limit`](crate::layers::rate_limit).
+    fn rate_limited(self, limiter: RateLimiter) -> ServiceBuilder<Stack<RateLimitLayer, L>>;
+
+    /// Finds by itself how many attempts may be in flight, 256 at most: see
+    /// [`layers::adaptive_concurrency`](crate::layers::adaptive_concurrency), also for other
+    /// bounds.
+    fn adaptive_concurrency(self) -> ServiceBuilder<Stack<AdaptiveConcurrencyLayer, L>>;
+
+    /// Refuses what is beyond a budget of bytes: see
+    /// [`layers::admission`](crate::layers::admission).
+    fn admission(self, budget: AdmissionBudget) -> ServiceBuilder<Stack<AdmissionLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -116,6 +131,18 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
         others: impl IntoIterator<Item = BoxExporter>,
     ) -> ServiceBuilder<Stack<FanOutLayer, L>> {
         self.layer(FanOutLayer::new(others))
+    }
+
+    fn rate_limited(self, limiter: RateLimiter) -> ServiceBuilder<Stack<RateLimitLayer, L>> {
+        self.layer(RateLimitLayer::new(limiter))
+    }
+
+    fn adaptive_concurrency(self) -> ServiceBuilder<Stack<AdaptiveConcurrencyLayer, L>> {
+        self.layer(AdaptiveConcurrencyLayer::new())
+    }
+
+    fn admission(self, budget: AdmissionBudget) -> ServiceBuilder<Stack<AdmissionLayer, L>> {
+        self.layer(AdmissionLayer::new(budget))
     }
 }
 

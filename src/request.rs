@@ -252,6 +252,20 @@ impl ExportRequest {
         }
     }
 
+    /// Size of the other forms of the body that are kept beside the protobuf form, in bytes.
+    pub(crate) fn kept_size(&self) -> usize {
+        let json = self.forms.json.get().map_or(0, Bytes::len);
+        #[cfg(feature = "_compression")]
+        let compressed = {
+            let slots = self.forms.compressed.iter().flatten();
+            let kept = slots.filter_map(|slot| slot.get().and_then(Option::as_ref));
+            kept.map(Bytes::len).sum::<usize>()
+        };
+        #[cfg(not(feature = "_compression"))]
+        let compressed = 0;
+        json + compressed
+    }
+
     pub(crate) fn resume(&self) -> Option<&Arc<Resume>> {
         self.resume.as_ref()
     }

@@ -9,6 +9,8 @@
 
 mod support;
 
+mod adaptive_concurrency;
+mod admission;
 mod compression;
 mod console;
 mod env;
@@ -22,6 +24,7 @@ mod observe;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;
+mod rate_limit;
 mod receiver_grpc;
 mod receiver_http;
 mod retry;
