@@ -5,8 +5,9 @@ use std::time::Duration;
 use tower::{ServiceBuilder, layer::util::Stack};
 
 use crate::{
-    BoxExporter, Lifecycle,
+    BoxExporter, Exporter, Lifecycle,
     layers::{
+        fallback::FallbackLayer,
         fan_out::FanOutLayer,
         retry::{RetryLayer, RetryPolicy},
         timeout::TimeoutLayer,
@@ -57,6 +58,10 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
         self,
         others: impl IntoIterator<Item = BoxExporter>,
     ) -> ServiceBuilder<Stack<FanOutLayer, L>>;
+
+    /// Sends to `secondary` while the service below fails: see
+    /// [`layers::fallback`](crate::layers::fallback), also for other policies.
+    fn fallback(self, secondary: impl Exporter) -> ServiceBuilder<Stack<FallbackLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -81,6 +86,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
         others: impl IntoIterator<Item = BoxExporter>,
     ) -> ServiceBuilder<Stack<FanOutLayer, L>> {
         self.layer(FanOutLayer::new(others))
+    }
+
+    fn fallback(self, secondary: impl Exporter) -> ServiceBuilder<Stack<FallbackLayer, L>> {
+        self.layer(FallbackLayer::new(secondary))
     }
 }
 

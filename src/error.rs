@@ -299,6 +299,18 @@ impl Error for ExportError {
     }
 }
 
+/// A configuration that cannot work. The message says what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidConfig(String);
+
+impl InvalidConfig {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 impl From<std::convert::Infallible> for ExportError {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}

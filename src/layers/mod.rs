@@ -21,7 +21,9 @@
 
 #[cfg(feature = "prost")]
 pub mod decoded;
+pub mod fallback;
 pub mod fan_out;
 pub mod retry;
 pub mod timeout;
 pub mod track;
+mod waiting;

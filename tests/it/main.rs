@@ -6,6 +6,7 @@ mod compression;
 mod console;
 mod env;
 mod examples;
+mod fallback;
 mod fan_out;
 mod json;
 mod lifecycle;
