@@ -7,6 +7,7 @@ use tower::{ServiceBuilder, layer::util::Stack};
 use crate::{
     BoxExporter, Exporter, Lifecycle,
     layers::{
+        circuit_breaker::CircuitBreakerLayer,
         fallback::FallbackLayer,
         fan_out::FanOutLayer,
         retry::{RetryLayer, RetryPolicy},
@@ -62,6 +63,13 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
     /// Sends to `secondary` while the service below fails: see
     /// [`layers::fallback`](crate::layers::fallback), also for other policies.
     fn fallback(self, secondary: impl Exporter) -> ServiceBuilder<Stack<FallbackLayer, L>>;
+
+    /// Keeps requests from a service that fails: see
+    /// [`layers::circuit_breaker`](crate::layers::circuit_breaker).
+    fn circuit_breaker(
+        self,
+        breaker: CircuitBreakerLayer,
+    ) -> ServiceBuilder<Stack<CircuitBreakerLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -90,6 +98,13 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn fallback(self, secondary: impl Exporter) -> ServiceBuilder<Stack<FallbackLayer, L>> {
         self.layer(FallbackLayer::new(secondary))
+    }
+
+    fn circuit_breaker(
+        self,
+        breaker: CircuitBreakerLayer,
+    ) -> ServiceBuilder<Stack<CircuitBreakerLayer, L>> {
+        self.layer(breaker)
     }
 }
 

@@ -19,6 +19,7 @@
 //!
 //! [`ServiceBuilderExt`](crate::ServiceBuilderExt) has a method for each layer.
 
+pub mod circuit_breaker;
 #[cfg(feature = "prost")]
 pub mod decoded;
 pub mod fallback;

@@ -20,12 +20,16 @@ pub(super) fn later(from: Instant, by: Duration) -> Instant {
 }
 
 /// A timer that is made when first needed and used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timer {
+    pub(super) const fn new() -> Self {
+        Self { sleep: None }
+    }
+
     /// Ready at `deadline`.
     pub(super) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod circuit_breaker;
 mod compression;
 mod console;
 mod env;

@@ -48,13 +48,13 @@ impl<S> Fallback<S> {
         Self::sharing(primary, Arc::new(Shared::new(policy, secondary)))
     }
 
-    fn sharing(primary: S, shared: Arc<Shared>) -> Self {
+    const fn sharing(primary: S, shared: Arc<Shared>) -> Self {
         Self {
             primary,
             shared,
             asked: Asked::Neither,
             unready_since: None,
-            timer: Timer::default(),
+            timer: Timer::new(),
             place: None,
         }
     }
