@@ -11,6 +11,7 @@ use crate::{
         fallback::FallbackLayer,
         fan_out::FanOutLayer,
         retry::{RetryLayer, RetryPolicy},
+        route::RouteLayer,
         timeout::TimeoutLayer,
         track::TrackLayer,
     },
@@ -70,6 +71,10 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
         self,
         breaker: CircuitBreakerLayer,
     ) -> ServiceBuilder<Stack<CircuitBreakerLayer, L>>;
+
+    /// Sends some requests elsewhere than to the service below: see
+    /// [`layers::route`](crate::layers::route).
+    fn route(self, routes: RouteLayer) -> ServiceBuilder<Stack<RouteLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -105,6 +110,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
         breaker: CircuitBreakerLayer,
     ) -> ServiceBuilder<Stack<CircuitBreakerLayer, L>> {
         self.layer(breaker)
+    }
+
+    fn route(self, routes: RouteLayer) -> ServiceBuilder<Stack<RouteLayer, L>> {
+        self.layer(routes)
     }
 }
 

@@ -25,6 +25,7 @@ pub mod decoded;
 pub mod fallback;
 pub mod fan_out;
 pub mod retry;
+pub mod route;
 pub mod timeout;
 pub mod track;
 mod waiting;

@@ -18,6 +18,7 @@ mod properties;
 mod receiver_grpc;
 mod receiver_http;
 mod retry;
+mod route;
 mod timeout;
 mod tower_layers;
 mod url;
