@@ -1,5 +1,8 @@
 //! The circuit breaker: when it opens and closes, and what its handles do meanwhile.
 
+// Helpers of tests may say what they expect, like tests.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};

@@ -1,5 +1,8 @@
 //! The route: who gets what, how requests are cut, and what a retry sends again.
 
+// Helpers of tests may say what they expect, like tests.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -312,7 +315,8 @@ async fn the_remainder_is_what_failed_and_the_progress_what_did_not() {
 #[tokio::test(start_paused = true)]
 async fn what_failed_for_good_is_not_sent_again_and_not_lost() {
     let refused = fail(ErrorKind::Unauthenticated);
-    let (builder, [a, b, c]) = by_attribute([&[refused.clone()], &[down(), down()], &[]]);
+    let (builder, [a, b, c]) =
+        by_attribute([std::slice::from_ref(&refused), &[down(), down()], &[]]);
     let builder = builder.to("d", probed(&ScriptedExporter::delivering()));
     let service = ServiceBuilder::new()
         .export_retry(RetryPolicy::new())

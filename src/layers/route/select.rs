@@ -10,14 +10,17 @@ use crate::{
 /// The longest part of a value that an error repeats, in characters.
 const LONGEST_SHOWN: usize = 64;
 
+type OfRequest = dyn Fn(&ExportRequest) -> Option<String> + Send + Sync;
+type OfResource = dyn Fn(Attributes<'_>) -> Option<String> + Send + Sync;
+
 #[derive(Clone)]
 pub(super) enum Selector {
     Signal,
     Tenant,
     Header(Arc<str>),
-    Request(Arc<dyn Fn(&ExportRequest) -> Option<String> + Send + Sync>),
+    Request(Arc<OfRequest>),
     Attribute(Arc<str>),
-    Resource(Arc<dyn Fn(Attributes<'_>) -> Option<String> + Send + Sync>),
+    Resource(Arc<OfResource>),
 }
 
 impl Selector {
