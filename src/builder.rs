@@ -5,14 +5,17 @@ use std::time::Duration;
 use tower::{ServiceBuilder, layer::util::Stack};
 
 use crate::{
-    BoxExporter, Lifecycle,
+    BoxExporter, Exporter, Lifecycle,
     layers::{
         adaptive_concurrency::AdaptiveConcurrencyLayer,
         admission::{AdmissionBudget, AdmissionLayer},
+        circuit_breaker::CircuitBreakerLayer,
+        fallback::FallbackLayer,
         fan_out::FanOutLayer,
         observe::{ObserveLayer, SharedObserver},
         rate_limit::{RateLimitLayer, RateLimiter},
         retry::{RetryLayer, RetryPolicy},
+        route::RouteLayer,
         split::SplitLayer,
         timeout::TimeoutLayer,
         track::TrackLayer,
@@ -89,6 +92,21 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
     /// Refuses what is beyond a budget of bytes: see
     /// [`layers::admission`](crate::layers::admission).
     fn admission(self, budget: AdmissionBudget) -> ServiceBuilder<Stack<AdmissionLayer, L>>;
+
+    /// Sends to `secondary` while the service below fails: see
+    /// [`layers::fallback`](crate::layers::fallback), also for other policies.
+    fn fallback(self, secondary: impl Exporter) -> ServiceBuilder<Stack<FallbackLayer, L>>;
+
+    /// Keeps requests from a service that fails: see
+    /// [`layers::circuit_breaker`](crate::layers::circuit_breaker).
+    fn circuit_breaker(
+        self,
+        breaker: CircuitBreakerLayer,
+    ) -> ServiceBuilder<Stack<CircuitBreakerLayer, L>>;
+
+    /// Sends some requests elsewhere than to the service below: see
+    /// [`layers::route`](crate::layers::route).
+    fn route(self, routes: RouteLayer) -> ServiceBuilder<Stack<RouteLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -143,6 +161,21 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn admission(self, budget: AdmissionBudget) -> ServiceBuilder<Stack<AdmissionLayer, L>> {
         self.layer(AdmissionLayer::new(budget))
+    }
+
+    fn fallback(self, secondary: impl Exporter) -> ServiceBuilder<Stack<FallbackLayer, L>> {
+        self.layer(FallbackLayer::new(secondary))
+    }
+
+    fn circuit_breaker(
+        self,
+        breaker: CircuitBreakerLayer,
+    ) -> ServiceBuilder<Stack<CircuitBreakerLayer, L>> {
+        self.layer(breaker)
+    }
+
+    fn route(self, routes: RouteLayer) -> ServiceBuilder<Stack<RouteLayer, L>> {
+        self.layer(routes)
     }
 }
 

@@ -26,13 +26,17 @@
 
 pub mod adaptive_concurrency;
 pub mod admission;
+pub mod circuit_breaker;
 #[cfg(feature = "prost")]
 pub mod decoded;
+pub mod fallback;
 pub mod fan_out;
 mod line;
 pub mod observe;
 pub mod rate_limit;
 pub mod retry;
+pub mod route;
 pub mod split;
 pub mod timeout;
 pub mod track;
+mod waiting;
