@@ -9,6 +9,7 @@ use crate::{
     layers::{
         fan_out::FanOutLayer,
         retry::{RetryLayer, RetryPolicy},
+        split::SplitLayer,
         timeout::TimeoutLayer,
         track::TrackLayer,
     },
@@ -51,6 +52,9 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
     /// Bounds all attempts, above a retry: see [`layers::timeout`](crate::layers::timeout).
     fn total_timeout(self, duration: Duration) -> ServiceBuilder<Stack<TimeoutLayer, L>>;
 
+    /// Cuts requests that are too large: see [`layers::split`](crate::layers::split).
+    fn split(self, layer: SplitLayer) -> ServiceBuilder<Stack<SplitLayer, L>>;
+
     /// Sends to `others` what is sent to the service below, and needs all of them to deliver:
     /// see [`layers::fan_out`](crate::layers::fan_out), also for other policies.
     fn fan_out(
@@ -74,6 +78,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn total_timeout(self, duration: Duration) -> ServiceBuilder<Stack<TimeoutLayer, L>> {
         self.layer(TimeoutLayer::total(duration))
+    }
+
+    fn split(self, layer: SplitLayer) -> ServiceBuilder<Stack<SplitLayer, L>> {
+        self.layer(layer)
     }
 
     fn fan_out(

@@ -107,7 +107,7 @@ mod url;
 pub use builder::ServiceBuilderExt;
 #[cfg(feature = "_compression")]
 pub use compression::Compression;
-pub use error::{ErrorKind, ExportError, RetryAdvice};
+pub use error::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
 pub use exporter::{BoxExporter, Exporter, ExporterExt, IntoExportError, IntoExportErrorFuture};
 pub use lifecycle::{DrainReport, DropReason, Held, Lifecycle, Stage};
 pub use metadata::Metadata;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     Metadata,
-    otlp::{Limits, Logs, Malformed, Metrics, OtlpBytes, Signal, Traces},
+    otlp::{Limits, Logs, Malformed, MergeError, Metrics, OtlpBytes, Signal, Traces},
 };
 
 /// Telemetry to export: OTLP protobuf of one [`Signal`], validated once, cloned in O(1).
@@ -119,6 +119,20 @@ impl ExportRequest {
     #[must_use]
     pub fn with_otlp(&self, otlp: OtlpBytes) -> Self {
         Self::from(otlp).with_metadata(self.metadata.clone())
+    }
+
+    /// Merges requests of the same signal, in this order: see [`OtlpBytes::merge`]. The metadata
+    /// is that of the first. A single request is handed back as it is.
+    ///
+    /// # Errors
+    /// If there are no requests, or their signals differ.
+    pub fn merge(parts: &[ExportRequest]) -> Result<ExportRequest, MergeError> {
+        if let [single] = parts {
+            return Ok(single.clone());
+        }
+        let otlp = OtlpBytes::merge_all(parts.iter().map(Self::otlp))?;
+        let first = parts.first().ok_or(MergeError::Nothing)?;
+        Ok(first.with_otlp(otlp))
     }
 
     /// What kind of telemetry this is.

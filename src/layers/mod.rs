@@ -23,5 +23,6 @@
 pub mod decoded;
 pub mod fan_out;
 pub mod retry;
+pub mod split;
 pub mod timeout;
 pub mod track;

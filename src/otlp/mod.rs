@@ -36,10 +36,12 @@ mod check;
 mod cursor;
 pub mod json;
 mod malformed;
+mod merge;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 pub(crate) mod response;
 pub(crate) mod schema;
 mod signal;
+mod split;
 pub mod views;
 pub(crate) mod wire;
 
@@ -54,7 +56,9 @@ pub use opentelemetry_proto;
 use bytes::Bytes;
 
 pub use malformed::{Malformed, Problem};
+pub use merge::MergeError;
 pub use signal::Signal;
+pub use split::Pieces;
 pub use views::*;
 
 /// What a check accepts at most.
@@ -159,6 +163,21 @@ impl OtlpBytes {
         }
     }
 
+    /// Takes what was cut out of checked bytes, or merged from them: canonical as they were.
+    pub(super) fn from_surgery(signal: Signal, bytes: Bytes, items: u64) -> Self {
+        debug_assert!(
+            check::check(signal, &bytes, &Limits::default().max_bytes(usize::MAX))
+                .is_ok_and(|found| found.canonical && found.items == items),
+            "checked, canonical and counted right"
+        );
+        Self {
+            bytes,
+            items,
+            signal,
+            as_received: false,
+        }
+    }
+
     /// The bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
@@ -177,7 +196,8 @@ impl OtlpBytes {
         self.signal
     }
 
-    /// Whether the bytes are those that were checked, and not a canonical rewriting of them.
+    /// Whether the bytes are those that were checked: no canonical rewriting of them, no piece,
+    /// no merge.
     #[must_use]
     pub const fn is_as_received(&self) -> bool {
         self.as_received
