@@ -19,6 +19,7 @@
 //!
 //! [`ServiceBuilderExt`](crate::ServiceBuilderExt) has a method for each layer.
 
+pub mod batch;
 #[cfg(feature = "prost")]
 pub mod decoded;
 pub mod fan_out;
