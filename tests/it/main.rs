@@ -9,6 +9,7 @@
 
 mod support;
 
+mod batch;
 mod compression;
 mod console;
 mod env;
