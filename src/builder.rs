@@ -9,6 +9,7 @@ use crate::{
     layers::{
         adaptive_concurrency::AdaptiveConcurrencyLayer,
         admission::{AdmissionBudget, AdmissionLayer},
+        batch::BatchLayer,
         circuit_breaker::CircuitBreakerLayer,
         fallback::FallbackLayer,
         fan_out::FanOutLayer,
@@ -64,6 +65,9 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
 
     /// Sends failed requests again: see [`layers::retry`](crate::layers::retry).
     fn export_retry(self, policy: RetryPolicy) -> ServiceBuilder<Stack<RetryLayer, L>>;
+
+    /// Sends several requests as one: see [`layers::batch`](crate::layers::batch).
+    fn batch(self, layer: BatchLayer) -> ServiceBuilder<Stack<BatchLayer, L>>;
 
     /// Bounds each attempt, below a retry: see [`layers::timeout`](crate::layers::timeout).
     fn attempt_timeout(self, duration: Duration) -> ServiceBuilder<Stack<TimeoutLayer, L>>;
@@ -130,6 +134,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn export_retry(self, policy: RetryPolicy) -> ServiceBuilder<Stack<RetryLayer, L>> {
         self.layer(RetryLayer::new(policy))
+    }
+
+    fn batch(self, layer: BatchLayer) -> ServiceBuilder<Stack<BatchLayer, L>> {
+        self.layer(layer)
     }
 
     fn attempt_timeout(self, duration: Duration) -> ServiceBuilder<Stack<TimeoutLayer, L>> {

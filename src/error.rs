@@ -188,6 +188,14 @@ impl ExportError {
         })
     }
 
+    /// The same error about another request: nothing is known of what that had achieved.
+    pub(crate) fn without_remainder(self) -> Self {
+        if self.0.partial.is_none() {
+            return self;
+        }
+        self.edit(|inner| inner.partial = None)
+    }
+
     fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self

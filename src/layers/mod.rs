@@ -26,6 +26,7 @@
 
 pub mod adaptive_concurrency;
 pub mod admission;
+pub mod batch;
 pub mod circuit_breaker;
 #[cfg(feature = "prost")]
 pub mod decoded;

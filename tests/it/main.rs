@@ -11,6 +11,7 @@ mod support;
 
 mod adaptive_concurrency;
 mod admission;
+mod batch;
 mod circuit_breaker;
 mod compression;
 mod console;
