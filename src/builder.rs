@@ -8,6 +8,7 @@ use crate::{
     BoxExporter, Lifecycle,
     layers::{
         fan_out::FanOutLayer,
+        queue::QueueLayer,
         retry::{RetryLayer, RetryPolicy},
         timeout::TimeoutLayer,
         track::TrackLayer,
@@ -57,6 +58,10 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
         self,
         others: impl IntoIterator<Item = BoxExporter>,
     ) -> ServiceBuilder<Stack<FanOutLayer, L>>;
+
+    /// Holds requests and delivers them from a task of its own: see
+    /// [`layers::queue`](crate::layers::queue).
+    fn queue(self, layer: QueueLayer) -> ServiceBuilder<Stack<QueueLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -81,6 +86,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
         others: impl IntoIterator<Item = BoxExporter>,
     ) -> ServiceBuilder<Stack<FanOutLayer, L>> {
         self.layer(FanOutLayer::new(others))
+    }
+
+    fn queue(self, layer: QueueLayer) -> ServiceBuilder<Stack<QueueLayer, L>> {
+        self.layer(layer)
     }
 }
 

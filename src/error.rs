@@ -299,6 +299,22 @@ impl Error for ExportError {
     }
 }
 
+/// A configuration that cannot work. Its text says what is wrong and what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidConfig {
+    message: String,
+}
+
+impl InvalidConfig {
+    /// Says what is wrong and what to change.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
 impl From<std::convert::Infallible> for ExportError {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}

@@ -32,7 +32,7 @@ mod url;
 pub use builder::*;
 #[cfg(feature = "_compression")]
 pub use compression::Compression;
-pub use error::{ErrorKind, ExportError, RetryAdvice};
+pub use error::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
 pub use exporter::{BoxExporter, Exporter, ExporterExt, IntoExportError, IntoExportErrorFuture};
 pub use lifecycle::*;
 pub use metadata::Metadata;

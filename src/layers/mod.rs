@@ -22,6 +22,7 @@
 #[cfg(feature = "prost")]
 pub mod decoded;
 pub mod fan_out;
+pub mod queue;
 pub mod retry;
 pub mod timeout;
 pub mod track;

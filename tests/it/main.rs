@@ -13,6 +13,7 @@ mod malformed;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;
+mod queue;
 mod receiver_grpc;
 mod receiver_http;
 mod retry;
