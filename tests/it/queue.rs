@@ -1,6 +1,10 @@
 //! The queue: what it takes, what it holds, what it sends again, and what it says became of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -8,16 +12,24 @@ use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceBuilder, ServiceExt, layer::Layer, limit::ConcurrencyLimit};
 use tower_otlp::{
     DrainReport, DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Lifecycle,
-    RetryAdvice, ServiceBuilderExt,
+    Metadata, RetryAdvice, ServiceBuilderExt,
     layers::{
-        queue::{Acknowledge, Overflow, Queue, QueueConfig, QueueHandle, QueueLayer},
+        queue::{
+            Acknowledge, Entry, EntryId, Memory, Overflow, Queue, QueueConfig, QueueHandle,
+            QueueLayer, Storage, Unreadable,
+        },
         retry::RetryPolicy,
         track::Track,
     },
     testing::{ReadinessProbe, ScriptedExporter, Step, contract, logs},
 };
 
+use crate::support::allocations::kept;
+
 const SECOND: Duration = Duration::from_secs(1);
+
+/// What a queue counts for each request beside its own size, in bytes.
+const OVERHEAD: usize = 832;
 
 fn down() -> ExportError {
     ExportError::new(ErrorKind::Unavailable, "down")
@@ -63,11 +75,17 @@ fn bench(config: QueueConfig, script: impl IntoIterator<Item = Step>) -> Bench {
 type Answer = tokio::task::JoinHandle<Result<ExportResponse, ExportError>>;
 
 impl Bench {
-    /// Sends from a task of its own.
+    /// Sends, looks for an answer once, and waits for it in a task.
     async fn send(&self, items: usize) -> Answer {
         let mut service = self.service.clone();
-        let answer = service.ready().await.unwrap().call(logs(items));
-        tokio::spawn(answer)
+        let mut answer = Box::pin(service.ready().await.unwrap().call(logs(items)));
+        let early = futures_util::poll!(&mut answer);
+        tokio::spawn(async move {
+            match early {
+                Poll::Ready(result) => result,
+                Poll::Pending => answer.await,
+            }
+        })
     }
 
     async fn shutdown(&self) -> DrainReport {
@@ -106,16 +124,19 @@ async fn keeps_the_contract_of_a_worker() {
 #[tokio::test(start_paused = true)]
 async fn a_configuration_that_cannot_work_is_an_error() {
     let configs = [
-        QueueConfig::new().max_bytes(0),
-        QueueConfig::new().max_bytes(usize::MAX),
-        QueueConfig::new().max_requests(0),
-        QueueConfig::new().concurrency(0),
-        QueueConfig::new().initial_backoff(Duration::ZERO),
-        QueueConfig::new().max_backoff(SECOND / 2),
+        (QueueConfig::new().max_bytes(0), "max_bytes"),
+        (QueueConfig::new().max_bytes(usize::MAX), "max_bytes"),
+        (QueueConfig::new().max_requests(0), "max_requests"),
+        (QueueConfig::new().concurrency(0), "concurrency"),
+        (
+            QueueConfig::new().initial_backoff(Duration::ZERO),
+            "initial_backoff",
+        ),
+        (QueueConfig::new().max_backoff(SECOND / 2), "max_backoff"),
     ];
-    for config in configs {
-        let error = QueueLayer::new(config.clone()).unwrap_err();
-        assert!(error.to_string().contains("m"), "{config:?}: {error}");
+    for (config, named) in configs {
+        let error = QueueLayer::new(config).unwrap_err().to_string();
+        assert!(error.contains(named), "{named}: {error}");
     }
     let finite = QueueConfig::new()
         .initial_backoff(Duration::ZERO)
@@ -210,19 +231,18 @@ async fn a_full_queue_blocks_in_order_of_arrival() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_full_of_bytes_lets_the_first_in_first_however_large() {
-    let small = logs(1).memory_size() + 512;
+    let large = logs(1_000);
+    let charge = (large.memory_size() + OVERHEAD) as u64;
+    let small = (logs(1).memory_size() + OVERHEAD) as u64;
+    // The large one does not fit beside one small one; two small ones do.
+    let max_bytes = usize::try_from(charge + small - 1).unwrap();
+    assert!(charge > small + 100);
     let bench = bench(
-        QueueConfig::new()
-            .max_bytes(small * 2 + 2_000)
-            .concurrency(1),
+        QueueConfig::new().max_bytes(max_bytes).concurrency(1),
         vec![Step::Hold; 4],
     );
     let first = bench.send(1).await;
     bench.exporter.wait_for_calls(1).await;
-    // 1000 records are 2 kB: more than is left beside the first.
-    let large = logs(1_000);
-    let charge = (large.memory_size() + 512) as u64;
-    assert!(charge + small as u64 > 2 * small as u64 + 2_000);
     let mut large = task::spawn(bench.service.clone().oneshot(large));
     assert_pending!(large.poll());
     let mut later = task::spawn(bench.service.clone().oneshot(logs(3)));
@@ -338,7 +358,7 @@ async fn a_request_parked_on_a_server_holds_no_slot() {
     assert_eq!(started.elapsed(), Duration::ZERO);
     let stats = bench.handle.stats();
     assert_eq!((stats.requests, stats.parked, stats.in_flight), (1, 1, 0));
-    assert_eq!(stats.bytes, (logs(1).memory_size() + 512) as u64);
+    assert_eq!(stats.bytes, (logs(1).memory_size() + OVERHEAD) as u64);
     parked.await.unwrap().unwrap();
     assert_eq!(started.elapsed().as_secs(), 600);
     assert_eq!(bench.exporter.items(), [1, 2, 3, 4, 1]);
@@ -497,10 +517,7 @@ impl Service<ExportRequest> for Explosive {
     type Error = ExportError;
     type Future = <ScriptedExporter as Service<ExportRequest>>::Future;
 
-    fn poll_ready(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), ExportError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
         if !self.in_call {
             self.explode();
         }
@@ -682,7 +699,9 @@ async fn before_the_deadline_what_is_left_goes_to_the_dead_letter_exporter() {
     assert!(started.elapsed() < 10 * SECOND);
     assert!(report.complete);
     assert_eq!((report.delivered, report.dropped), (7, 0));
-    assert_eq!(letters.items(), [1, 2, 4]);
+    let mut taken = letters.items();
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2, 4]);
     assert_eq!(bench.exporter.dropped(), 1, "the one that hung");
 }
 
@@ -821,6 +840,30 @@ async fn many_producers_lose_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_bytes_reported_are_the_bytes_held() {
+    for (requests, body) in [(100, 1_000), (1_000, 1_000), (3_000, 4_000), (50, 100_000)] {
+        let layer = QueueLayer::new(early().overflow(Overflow::RejectNew)).unwrap();
+        // The worker does not run: what is stored stays.
+        let (service, worker) = layer.pair(ScriptedExporter::delivering());
+        let (answers, held) = kept(|| {
+            let call = |_| {
+                let metadata = Metadata::default()
+                    .with_tenant("acme")
+                    .with_header("x-region", "north");
+                let request = logs(body / 2).with_metadata(metadata);
+                service.clone().call(request)
+            };
+            (0..requests).map(call).collect::<Vec<_>>()
+        });
+        let futures = (answers.capacity() * size_of_val(&answers[0])) as u64;
+        let (held, reported) = (held - futures, layer.handle().stats().bytes);
+        let off = reported as f64 / held as f64 - 1.0;
+        assert!(off.abs() < 0.05, "held {held}, reported {reported}");
+        drop(worker);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_age_of_the_oldest_is_known() {
     let bench = bench(early(), [Step::Hold, Step::Hold]);
     assert_eq!(bench.handle.stats().oldest_age, None);
@@ -832,4 +875,181 @@ async fn the_age_of_the_oldest_is_known() {
     bench.exporter.release();
     assert_eq!(bench.shutdown().await.delivered, 2);
     assert_eq!(bench.handle.stats().oldest_age, None);
+}
+
+/// Memory that says when it is durable, starts with what a process before left, and may lose some.
+#[derive(Default)]
+struct Journal {
+    memory: Memory,
+    durable: Arc<Mutex<Option<Result<(), ExportError>>>>,
+    waker: Arc<Mutex<Option<Waker>>>,
+    unreadable: Option<EntryId>,
+}
+
+impl Journal {
+    fn with(items: impl IntoIterator<Item = usize>) -> Self {
+        let mut journal = Self::default();
+        for items in items {
+            journal
+                .memory
+                .push(logs(items), Instant::now(), 1_000)
+                .unwrap();
+        }
+        journal
+    }
+}
+
+impl Storage for Journal {
+    fn push(
+        &mut self,
+        request: ExportRequest,
+        at: Instant,
+        charge: u64,
+    ) -> Result<EntryId, ExportError> {
+        self.memory.push(request, at, charge)
+    }
+
+    fn poll_durable(&mut self, _: EntryId, cx: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
+        let durable = self.durable.lock().unwrap();
+        match &*durable {
+            Some(result) => Poll::Ready(result.clone()),
+            None => {
+                *self.waker.lock().unwrap() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn pop(&mut self, now: Instant) -> Option<Result<Entry, Unreadable>> {
+        let popped = self.memory.pop(now)?;
+        let entry = popped.unwrap();
+        if self.unreadable == Some(entry.id) {
+            self.memory.ack(entry.id);
+            let error = ExportError::new(ErrorKind::Internal, "checksum");
+            return Some(Err(Unreadable::new(entry.id, 2, entry.charge, error)));
+        }
+        Some(Ok(entry))
+    }
+
+    fn ack(&mut self, id: EntryId) {
+        self.memory.ack(id);
+    }
+
+    fn put_back(&mut self, entry: Entry, until: Instant) {
+        self.memory.put_back(entry, until);
+    }
+
+    fn hurry(&mut self, beyond: Option<Instant>) {
+        self.memory.hurry(beyond);
+    }
+
+    fn evict(&mut self) -> Option<Entry> {
+        self.memory.evict()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.memory.next_due()
+    }
+
+    fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
+
+    fn parked(&self) -> usize {
+        self.memory.parked()
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        self.memory.oldest()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_early_answer_waits_until_the_storage_is_durable() {
+    let journal = Journal::default();
+    let (durable, waker) = (journal.durable.clone(), journal.waker.clone());
+    let exporter = ScriptedExporter::new([Step::Hold, Step::Hold]);
+    let queue = QueueLayer::new(early())
+        .unwrap()
+        .with_storage(exporter.clone(), journal);
+    let mut answer = task::spawn(queue.clone().oneshot(logs(3)));
+    assert_pending!(answer.poll());
+    *durable.lock().unwrap() = Some(Ok(()));
+    waker.lock().unwrap().take().unwrap().wake();
+    assert!(answer.is_woken());
+    assert_eq!(assert_ready!(answer.poll()).unwrap().retained_items(), 3);
+
+    // What cannot be made durable is no promise: the caller waits for the delivery.
+    *durable.lock().unwrap() = Some(Err(ExportError::new(ErrorKind::Internal, "disk full")));
+    let mut answer = task::spawn(queue.oneshot(logs(4)));
+    assert_pending!(answer.poll());
+    exporter.release();
+    exporter.release();
+    assert_eq!(answer.await.unwrap().delivered_items(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_storage_recovers_is_delivered_and_counts_against_the_capacity() {
+    let lifecycle = Lifecycle::new();
+    let exporter = ScriptedExporter::new([Step::Hold, Step::Hold, Step::Hold]);
+    // One more than fits now: the capacity was larger before the restart.
+    let config = QueueConfig::new()
+        .max_requests(2)
+        .overflow(Overflow::RejectNew)
+        .concurrency(1)
+        .lifecycle(&lifecycle);
+    let layer = QueueLayer::new(config).unwrap();
+    let queue = layer.with_storage(exporter.clone(), Journal::with([1, 2, 4]));
+    let service = lifecycle.layer().layer(queue);
+    exporter.wait_for_calls(1).await;
+    for calls in 2..4 {
+        let error = service.clone().oneshot(logs(8)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        exporter.release();
+        exporter.wait_for_calls(calls).await;
+    }
+    let mut answer = task::spawn(service.clone().oneshot(logs(16)));
+    assert_pending!(answer.poll());
+    exporter.release();
+    answer.await.unwrap();
+    let report = lifecycle.shutdown(SECOND).await;
+    balanced(&report);
+    assert_eq!((report.delivered, report.refused), (23, 16));
+    assert_eq!(layer.handle().stats().bytes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_read_is_counted_and_the_rest_goes_on() {
+    let exporter = ScriptedExporter::delivering();
+    let layer = QueueLayer::default();
+    let mut journal = Journal::with([1, 2, 4]);
+    journal.unreadable = Some(EntryId(2));
+    let _queue = layer.with_storage(exporter.clone(), journal);
+    exporter.wait_for_calls(2).await;
+    assert_eq!(exporter.items(), [1, 4]);
+    let lost = (DropReason::Failed(ErrorKind::Internal), 2);
+    assert_eq!(layer.handle().stats().drops().collect::<Vec<_>>(), [lost]);
+    assert_eq!(layer.handle().stats().requests, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_delivered_in_the_span_of_its_caller() {
+    use tracing::Instrument;
+    let subscriber = tracing_subscriber::registry();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let exporter = tower::service_fn(|request: ExportRequest| async move {
+        let name = tracing::Span::current().metadata().map(|span| span.name());
+        assert_eq!(name, Some("the caller"));
+        Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
+    });
+    let config = QueueConfig::new().max_redeliveries(0);
+    let queue = QueueLayer::new(config).unwrap().layer(exporter);
+    let request = queue.oneshot(logs(1));
+    let span = tracing::info_span!("the caller");
+    let response = request.instrument(span).await.unwrap();
+    assert_eq!(response.delivered_items(), 1);
 }

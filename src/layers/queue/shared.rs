@@ -19,7 +19,7 @@ use crate::{
 pub(super) type Answer = Result<ExportResponse, ExportError>;
 
 /// What a stored request costs beside its own size: its place in the storage, its ticket.
-const OVERHEAD: usize = 512;
+const OVERHEAD: usize = 832;
 
 /// What the handles of a queue and its worker have in common.
 pub(super) struct Shared {
