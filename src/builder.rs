@@ -14,6 +14,7 @@ use crate::{
         fallback::FallbackLayer,
         fan_out::FanOutLayer,
         observe::{ObserveLayer, SharedObserver},
+        queue::QueueLayer,
         rate_limit::{RateLimitLayer, RateLimiter},
         retry::{RetryLayer, RetryPolicy},
         route::RouteLayer,
@@ -111,6 +112,10 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed + Sized {
     /// Sends some requests elsewhere than to the service below: see
     /// [`layers::route`](crate::layers::route).
     fn route(self, routes: RouteLayer) -> ServiceBuilder<Stack<RouteLayer, L>>;
+
+    /// Holds requests and delivers them from a task of its own: see
+    /// [`layers::queue`](crate::layers::queue).
+    fn queue(self, layer: QueueLayer) -> ServiceBuilder<Stack<QueueLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -184,6 +189,10 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn route(self, routes: RouteLayer) -> ServiceBuilder<Stack<RouteLayer, L>> {
         self.layer(routes)
+    }
+
+    fn queue(self, layer: QueueLayer) -> ServiceBuilder<Stack<QueueLayer, L>> {
+        self.layer(layer)
     }
 }
 

@@ -34,6 +34,7 @@ pub mod fallback;
 pub mod fan_out;
 mod line;
 pub mod observe;
+pub mod queue;
 pub mod rate_limit;
 pub mod retry;
 pub mod route;

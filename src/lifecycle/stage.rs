@@ -51,6 +51,11 @@ impl Stage {
         let _ = self.level.wait_for(|level| level.draining).await;
     }
 
+    /// Ends when the level changes, in either direction. Changes in quick succession are one.
+    pub(crate) async fn changed(&mut self) {
+        let _ = self.level.changed().await;
+    }
+
     /// The deadline of the shutdown, once it has begun.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -123,9 +128,16 @@ impl Held {
 
     /// The request was given up, and nobody was there to be told.
     pub fn dropped(self, reason: DropReason) {
+        self.dropped_after(reason, &ExportResponse::default());
+    }
+
+    /// What was left of the request after this progress was given up, and nobody was there to be
+    /// told.
+    pub fn dropped_after(self, reason: DropReason, progress: &ExportResponse) {
         self.shared.release(self.number, |items, answered, counts| {
             counts.leave(items, answered);
-            counts.drop(reason, items);
+            let left = counts.progress(items, Some(progress));
+            counts.drop(reason, left);
         });
     }
 }

@@ -27,6 +27,7 @@ mod observe;
 mod otlp_grpc;
 mod otlp_http;
 mod properties;
+mod queue;
 mod rate_limit;
 mod receiver_grpc;
 mod receiver_http;
