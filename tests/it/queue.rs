@@ -1,5 +1,8 @@
 //! The queue: what it takes, what it holds, what it sends again, and what it says became of it.
 
+// Helpers are test code too, which the lint does not know.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
