@@ -131,6 +131,15 @@ impl Held {
         self.dropped_after(reason, &ExportResponse::default());
     }
 
+    /// The request stays where a later process finds it, and is answered for: it counts as
+    /// retained from now on, and no flush or shutdown waits for it.
+    pub fn kept(self) {
+        self.shared.release(self.number, |items, answered, counts| {
+            counts.leave(items, answered);
+            counts.keep(items);
+        });
+    }
+
     /// What was left of the request after this progress was given up, and nobody was there to be
     /// told.
     pub fn dropped_after(self, reason: DropReason, progress: &ExportResponse) {

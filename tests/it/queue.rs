@@ -1,5 +1,8 @@
 //! The queue: what it takes, what it holds, what it sends again, and what it says became of it.
 
+// Helpers are test code too, which the lint does not know.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
@@ -781,7 +784,7 @@ async fn a_worker_that_is_dropped_breaks_no_promise_in_silence() {
 #[test]
 fn a_layer_may_be_applied_outside_a_runtime() {
     let exporter = ScriptedExporter::delivering();
-    let service = QueueLayer::default().layer(exporter.clone());
+    let service = QueueLayer::default().layer(exporter);
     let error = futures_util::FutureExt::now_or_never(service.clone().oneshot(logs(1)))
         .unwrap()
         .unwrap_err();
@@ -884,6 +887,7 @@ struct Journal {
     durable: Arc<Mutex<Option<Result<(), ExportError>>>>,
     waker: Arc<Mutex<Option<Waker>>>,
     unreadable: Option<EntryId>,
+    survives: bool,
 }
 
 impl Journal {
@@ -918,6 +922,10 @@ impl Storage for Journal {
                 Poll::Pending
             }
         }
+    }
+
+    fn survives(&self) -> bool {
+        self.survives
     }
 
     fn pop(&mut self, now: Instant) -> Option<Result<Entry, Unreadable>> {
@@ -1052,4 +1060,52 @@ async fn a_request_is_delivered_in_the_span_of_its_caller() {
     let span = tracing::info_span!("the caller");
     let response = request.instrument(span).await.unwrap();
     assert_eq!(response.delivered_items(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_survives_is_kept_by_a_shutdown_and_not_dropped() {
+    let lifecycle = Lifecycle::new();
+    let letters = ScriptedExporter::delivering();
+    let exporter = ScriptedExporter::new([
+        Step::Fail(wait(3600 * SECOND)),
+        Step::Hold,
+        Step::FailAfter(SECOND, wait(60 * SECOND)),
+    ]);
+    let mut journal = Journal::with([1]);
+    journal.survives = true;
+    let config = QueueConfig::new()
+        .concurrency(2)
+        .dead_letter(letters.clone())
+        .lifecycle(&lifecycle);
+    let layer = QueueLayer::new(config).unwrap();
+    let queue = layer.with_storage(exporter.clone(), journal);
+    let service = lifecycle.layer().layer(queue);
+    exporter.wait_for_calls(1).await;
+    let hangs = tokio::spawn(service.clone().oneshot(logs(2)));
+    let postponed = tokio::spawn(service.clone().oneshot(logs(4)));
+    exporter.wait_for_calls(3).await;
+    // The slots are taken by one that hangs and, from now on, another.
+    exporter.extend([Step::Hold]);
+    let gone = tokio::spawn(service.clone().oneshot(logs(8)));
+    while layer.handle().stats().requests < 4 {
+        tokio::task::yield_now().await;
+    }
+    let shutdown = lifecycle.shutdown(10 * SECOND);
+    let aborted = async {
+        exporter.wait_for_calls(4).await;
+        gone.abort();
+        // Its time to wait ends after the deadline: it is kept at once.
+        postponed.await.unwrap().unwrap()
+    };
+    let (report, postponed) = tokio::join!(shutdown, aborted);
+    assert_eq!(postponed.retained_items(), 4);
+    balanced(&report);
+    assert!(report.complete, "{report:?}");
+    assert_eq!((report.retained, report.dropped), (15, 0));
+    assert_eq!(hangs.await.unwrap().unwrap().retained_items(), 2);
+    assert_eq!(letters.calls(), 0);
+    let stats = layer.handle().stats();
+    assert_eq!((stats.requests, stats.parked, stats.in_flight), (4, 2, 2));
+    let error = service.oneshot(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
 }

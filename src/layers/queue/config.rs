@@ -29,7 +29,8 @@ pub enum Acknowledge {
     OnDelivery,
     /// When it is stored, with [`retained`](crate::ExportResponse::retained) items: the queue
     /// answers for it from then on. What is lost later is counted and logged, and the caller
-    /// does not hear of it.
+    /// does not hear of it. A caller that asks so late that the delivery is over by then gets
+    /// its result instead.
     OnEnqueue,
 }
 

@@ -83,6 +83,9 @@
 //!   get [`Closed`](crate::ErrorKind::Closed), and the queue takes nothing more. Deliveries that
 //!   are in flight are left alone.
 //!
+//! With a [`Storage`] that survives the process nothing is dropped: shortly before the deadline
+//! what is left counts as retained, and stays for the next process.
+//!
 //! Without a lifecycle: when all handles are dropped, the worker delivers what is there, retries
 //! included, and ends.
 //!

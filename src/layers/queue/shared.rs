@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
     /// Held for a few instructions at a time, never over an await, and never while a waker runs.
     state: Mutex<State>,
+    /// Whether the storage survives the end of the process.
+    pub(super) survives: bool,
 }
 
 struct State {
@@ -87,6 +89,7 @@ impl Shared {
             slots: Arc::new(Semaphore::new(free_slots)),
             room: Arc::new(Semaphore::new(free_room)),
             wake: Notify::new(),
+            survives: storage.survives(),
             state: Mutex::new(State {
                 storage,
                 tickets: HashMap::new(),
@@ -325,6 +328,27 @@ impl Shared {
         }
     }
 
+    /// Takes nothing any more, and leaves what is stored to a later process.
+    pub(super) fn keep_all(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let tickets = std::mem::take(&mut state.tickets);
+        drop(state);
+        self.slots.close();
+        self.room.close();
+        for ticket in tickets.into_values() {
+            ticket.keep(&self.stage);
+        }
+    }
+
+    /// Leaves one request to a later process.
+    pub(super) fn keep(&self, id: EntryId) {
+        let ticket = self.lock().tickets.remove(&id);
+        if let Some(ticket) = ticket {
+            ticket.keep(&self.stage);
+        }
+    }
+
     /// The worker is gone: nobody will end what it has not.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
@@ -448,6 +472,19 @@ impl Ticket {
                     tracing::error!(items = left, reason, "a queued request is lost");
                 }
             }
+        }
+    }
+
+    /// The request is stored where a later process finds it.
+    fn keep(self, stage: &Stage) {
+        let early = Ok(ExportResponse::retained(self.items));
+        match self.answer.map(|answer| answer.send(early)) {
+            // The caller takes the request out of its own account: it moves into ours.
+            Some(Ok(())) => {
+                stage.retain(self.items).kept();
+                self.held.answered();
+            }
+            Some(Err(_)) | None => self.held.kept(),
         }
     }
 

@@ -126,6 +126,12 @@ pub trait Storage: Send + 'static {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether entries survive the end of the process. If so, what a shutdown cannot deliver is
+    /// kept and counts as retained, and is neither dropped nor sent to the dead letter exporter.
+    fn survives(&self) -> bool {
+        false
+    }
+
     /// Leases the oldest entry that is ready at `now`, or parked until `now` or before.
     ///
     /// # Errors

@@ -30,6 +30,9 @@ const INTERNAL_ATTEMPTS: u32 = 5;
 const LAST_PART: u32 = 4;
 const LAST_MOMENTS: Duration = Duration::from_secs(5);
 
+/// What is kept in a storage that survives is said to be so this long before the deadline.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
 /// The shortest wait for a retry when a deadline is near.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
@@ -114,7 +117,8 @@ impl<S: Exporter> Worker<S> {
             self.advance();
             self.send_doomed();
             let survey = shared.survey();
-            if survey.over && self.flights.is_empty() && self.letters.is_empty() {
+            let over = survey.over || self.phase == Phase::Closed;
+            if over && self.flights.is_empty() && self.letters.is_empty() {
                 return;
             }
             let now = Instant::now();
@@ -175,19 +179,32 @@ impl<S: Exporter> Worker<S> {
         if let (Phase::Open, Some(deadline)) = (self.phase, self.stage.deadline()) {
             let left = deadline.saturating_duration_since(Instant::now());
             let reserve = match self.dead_letter {
+                _ if self.shared().survives => (left / LAST_PART).min(LAST_MOMENT),
                 Some(_) => (left / LAST_PART).min(LAST_MOMENTS),
                 None => Duration::ZERO,
             };
             let give_up = deadline.checked_sub(reserve).unwrap_or(deadline);
             self.phase = Phase::Draining { give_up, deadline };
+            // What a server wants later than that cannot be delivered: it is taken out as well.
+            return self.shared().hurry(Some(give_up));
         }
-        // What a server wants later than that cannot be delivered: it is taken out as well.
-        self.shared().hurry(self.phase.end());
+        self.shared().hurry(None);
     }
 
     /// Begins the next phase if its time has come.
     fn advance(&mut self) {
         let now = Instant::now();
+        // Draining => Closed. The rest is left to a later process.
+        if let Phase::Draining { give_up, .. } = self.phase
+            && give_up <= now
+            && self.shared().survives
+        {
+            self.phase = Phase::Closed;
+            while let Some((entry, _)) = self.doomed.pop_front() {
+                self.shared().put_back(entry, now);
+            }
+            self.shared().keep_all();
+        }
         // Draining => GivingUp.
         if let Phase::Draining { give_up, deadline } = self.phase
             && give_up <= now
@@ -268,13 +285,19 @@ impl<S: Exporter> Worker<S> {
                     wait = ?until.saturating_duration_since(Instant::now()),
                     "a queued request failed, to be sent again"
                 );
+                let (id, end) = (entry.id, self.phase.end());
                 self.shared().put_back(entry, until);
+                if end.is_some_and(|end| end < until) {
+                    self.shared().keep(id);
+                }
             }
             None => self.doom(entry, error),
         }
     }
 
     /// When the request is to be sent again, or `None` if it is not.
+    ///
+    /// It is later than a shutdown leaves time for only if the storage keeps the request.
     fn next_attempt(&self, entry: &mut Entry, error: &ExportError) -> Option<Instant> {
         let config = &self.shared().config;
         let is_known = error.kind() != ErrorKind::Internal || entry.attempts < INTERNAL_ATTEMPTS;
@@ -287,6 +310,7 @@ impl<S: Exporter> Worker<S> {
         let give_up = match self.phase {
             Phase::Open => None,
             Phase::Draining { give_up, .. } => Some(give_up),
+            Phase::Closed if self.shared().survives => None,
             Phase::GivingUp { .. } | Phase::Closed => return None,
         };
         let now = Instant::now();
@@ -301,6 +325,7 @@ impl<S: Exporter> Worker<S> {
             // A moment that no clock will show is as good as never.
             let until = now.checked_add(delay)?;
             entry.not_before = Some(until);
+            let end = if self.shared().survives { oldest } else { end };
             return end.is_none_or(|end| until <= end).then_some(until);
         }
         entry.not_before = None;
@@ -324,7 +349,11 @@ impl<S: Exporter> Worker<S> {
 
     /// There is no time left to deliver the request.
     fn expire(&mut self, entry: Entry) {
-        if self.dead_letter.is_some() {
+        if let (true, Some(until)) = (self.shared().survives, entry.not_before) {
+            let id = entry.id;
+            self.shared().put_back(entry, until);
+            self.shared().keep(id);
+        } else if self.dead_letter.is_some() {
             self.doomed.push_back((entry, too_late()));
         } else {
             let end = End::Dropped(DropReason::Shutdown, too_late());
