@@ -77,9 +77,16 @@ impl DropReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             DropReason::Shutdown => "shutdown",
-            DropReason::Overflow => "overflow",
+            // What the semantic conventions call it for the queues of SDKs.
+            DropReason::Overflow => "queue_full",
             DropReason::Failed(kind) => kind.as_str(),
             DropReason::Abandoned => "abandoned",
         }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -17,11 +17,11 @@ use proptest::prelude::*;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, layer::Layer};
 use tower_otlp::{
-    ErrorKind, ExportError, ExportRequest, ExportResponse, ServiceBuilderExt, Signal,
+    DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, ServiceBuilderExt, Signal,
     layers::{
         observe::{
-            Amount, BreakerState, DropReason, Event, Observe, ObserveLayer, Observer, Outcome,
-            QueueState, Recorder, Role, SharedObserver, Tally,
+            Amount, BreakerState, Event, Observe, ObserveLayer, Observer, Outcome, QueueState,
+            Recorder, Role, SharedObserver, Tally,
         },
         retry::RetryPolicy,
     },
@@ -323,12 +323,12 @@ fn other_layers_report_through_the_same_handle() {
     ));
     observer.emit(Event::dequeued("queue", &logs(5), 2 * SECOND));
     observer.emit(Event::dequeued("queue", &logs(6), SECOND));
-    observer.emit(Event::dropped(&logs(3), DropReason::QueueFull));
-    observer.emit(Event::dropped(&traces(4), DropReason::QueueFull));
+    observer.emit(Event::dropped(&logs(3), DropReason::Overflow));
+    observer.emit(Event::dropped(&traces(4), DropReason::Overflow));
     observer.emit(Event::dropped_amount(
         Signal::Logs,
         held,
-        DropReason::Storage,
+        DropReason::Abandoned,
     ));
     observer.emit(Event::Breaker(BreakerState::Open));
     observer.emit(Event::Breaker(BreakerState::HalfOpen));
@@ -343,12 +343,9 @@ fn other_layers_report_through_the_same_handle() {
     assert_eq!(snapshot.queue("other"), None);
     assert_eq!(requests(snapshot.dequeued()), (2, 11));
     assert_eq!(snapshot.waited(), 3 * SECOND);
-    assert_eq!(
-        requests(snapshot.dropped(DropReason::QueueFull)),
-        (2, 3 + 4)
-    );
-    assert_eq!(snapshot.dropped(DropReason::Storage), held);
-    assert_eq!(snapshot.dropped(DropReason::Expired), Amount::default());
+    assert_eq!(requests(snapshot.dropped(DropReason::Overflow)), (2, 3 + 4));
+    assert_eq!(snapshot.dropped(DropReason::Abandoned), held);
+    assert_eq!(snapshot.dropped(DropReason::Shutdown), Amount::default());
     assert_eq!(snapshot.drops().len(), 2);
     assert_eq!(snapshot.breaker(), Some(BreakerState::HalfOpen));
     assert_eq!(snapshot.concurrency_limit(), Some(16));
@@ -435,7 +432,7 @@ fn allocated(observer: impl Into<SharedObserver>) -> u64 {
         assert!(matches!(answer, Some(Ok(_))));
         observer.emit(Event::Queue(QueueState::new("queue")));
         observer.emit(Event::dequeued("queue", &request, SECOND));
-        observer.emit(Event::dropped(&request, DropReason::Evicted));
+        observer.emit(Event::dropped(&request, DropReason::Overflow));
     };
     send();
     let ((), count, _) = allocations(|| (0..100).for_each(|_| send()));

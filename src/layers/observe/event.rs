@@ -1,7 +1,7 @@
 use std::{fmt, time::Duration};
 
 use super::QueueState;
-use crate::{ErrorKind, ExportRequest, ExportResponse, Signal};
+use crate::{DropReason, ErrorKind, ExportRequest, ExportResponse, Signal};
 
 /// Something that happened in a pipeline, as told to an [`Observer`](super::Observer).
 ///
@@ -323,52 +323,6 @@ pub(super) const fn place(signal: Signal) -> usize {
 
 /// `error.type` of items that a backend refused without saying why each.
 pub(super) const REJECTED: &str = "rejected";
-
-/// Why telemetry was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DropReason {
-    /// The queue was full, and what came was turned away.
-    QueueFull,
-    /// The queue was full, and what was in it had to make room.
-    Evicted,
-    /// It was not delivered, for good or after all retries, and no dead-letter exporter took it.
-    Failed,
-    /// One item alone was larger than the backend takes.
-    TooLarge,
-    /// It had been kept for longer than allowed.
-    Expired,
-    /// The pipeline shut down, or the worker that held it was gone.
-    Shutdown,
-    /// It could not be stored, or not be read back.
-    Storage,
-    /// A sampler or a filter left it out.
-    Filtered,
-}
-
-impl DropReason {
-    /// A stable lower-case name, fit for a metric attribute. `queue_full` is the one that the
-    /// semantic conventions have for the SDK's processors.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            DropReason::QueueFull => "queue_full",
-            DropReason::Evicted => "evicted",
-            DropReason::Failed => "failed",
-            DropReason::TooLarge => "too_large",
-            DropReason::Expired => "expired",
-            DropReason::Shutdown => "shutdown",
-            DropReason::Storage => "storage",
-            DropReason::Filtered => "filtered",
-        }
-    }
-}
-
-impl fmt::Display for DropReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -87,7 +87,7 @@
 //! | error: `error.type` | absent for success, else see [`Outcome::error_type`] |
 //! | signal: `tower_otlp.signal` | `traces`, `metrics`, `logs` |
 //! | outcome: `tower_otlp.outcome` | see [`Outcome::as_str`] |
-//! | reason: `tower_otlp.drop.reason` | see [`DropReason::as_str`] |
+//! | reason: `tower_otlp.drop.reason` | see [`DropReason::as_str`](crate::DropReason::as_str) |
 //! | queue: `tower_otlp.queue.name` | a constant of the layer that holds the queue |
 //! | state: `tower_otlp.circuit_breaker.state` | see [`BreakerState::as_str`] |
 //!
@@ -122,7 +122,7 @@ mod trace;
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
 pub use self::{
-    event::{Amount, BreakerState, DropReason, Event, Finished, Outcome, Role},
+    event::{Amount, BreakerState, Event, Finished, Outcome, Role},
     future::ResponseFuture,
     gauges::QueueState,
     layer::ObserveLayer,

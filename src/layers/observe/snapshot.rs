@@ -1,10 +1,9 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Amount, BreakerState, DropReason, Event, Finished, Outcome, QueueState, Role, event::place,
-    gauges::Gauges,
+    Amount, BreakerState, Event, Finished, Outcome, QueueState, Role, event::place, gauges::Gauges,
 };
-use crate::Signal;
+use crate::{DropReason, Signal};
 
 /// What a [`Recorder`](super::Recorder) had counted at one moment.
 #[derive(Clone, Debug, Default)]

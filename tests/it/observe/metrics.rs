@@ -199,8 +199,8 @@ fn what_other_layers_report_is_measured() {
     ));
     observer.emit(Event::Queue(QueueState::new("batch").max_requests(7)));
     observer.emit(Event::dequeued("queue", &logs(5), 2 * SECOND));
-    observer.emit(Event::dropped(&logs(3), DropReason::QueueFull));
-    observer.emit(Event::dropped(&logs(4), DropReason::QueueFull));
+    observer.emit(Event::dropped(&logs(3), DropReason::Overflow));
+    observer.emit(Event::dropped(&logs(4), DropReason::Overflow));
     observer.emit(Event::Breaker(BreakerState::Open));
     observer.emit(Event::Breaker(BreakerState::HalfOpen));
     observer.emit(Event::concurrency_limit(16));

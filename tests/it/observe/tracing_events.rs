@@ -138,7 +138,7 @@ fn other_events_have_a_level_each() {
         ));
         observer.emit(Event::Queue(QueueState::new("queue").max_bytes(9)));
         observer.emit(Event::dequeued("queue", &logs(2), SECOND));
-        observer.emit(Event::dropped(&logs(2), DropReason::Evicted));
+        observer.emit(Event::dropped(&logs(2), DropReason::Overflow));
         observer.emit(Event::Breaker(BreakerState::Open));
         observer.emit(Event::Breaker(BreakerState::Closed));
         observer.emit(Event::concurrency_limit(4));
@@ -149,7 +149,7 @@ fn other_events_have_a_level_each() {
             "TRACE tower_otlp::observe: export started exporter=\"eu\" role=\"attempt\" signal=\"logs\" items=2 bytes=8",
             "TRACE tower_otlp::observe: queue changed exporter=\"eu\" queue=\"queue\" requests=0 items=0 bytes=0 max_bytes=9",
             "TRACE tower_otlp::observe: left the queue exporter=\"eu\" queue=\"queue\" signal=\"logs\" items=2 bytes=8 waited_s=1.0",
-            "WARN tower_otlp::observe: telemetry dropped exporter=\"eu\" reason=\"evicted\" signal=\"logs\" requests=1 items=2 bytes=8",
+            "WARN tower_otlp::observe: telemetry dropped exporter=\"eu\" reason=\"queue_full\" signal=\"logs\" requests=1 items=2 bytes=8",
             "WARN tower_otlp::observe: circuit breaker open exporter=\"eu\"",
             "INFO tower_otlp::observe: circuit breaker changed exporter=\"eu\" state=\"closed\"",
             "DEBUG tower_otlp::observe: concurrency limit changed exporter=\"eu\" requests=4",
