@@ -8,7 +8,8 @@
 //! - `obvious` is what one writes first: opentelemetry-proto's generated server and client.
 //! - `bytes` is a relay with a bytes codec, which never looks at what it carries.
 //!
-//! With gzip the yardsticks decompress and compress again, as tonic does.
+//! With gzip the yardsticks decompress and compress again, as tonic does. They are a package of
+//! their own, built with the defaults of their dependencies: `benches/yardsticks`.
 //!
 //! Run it with `cargo bench --bench gateway`; `-- --requests N` and `-- --rounds N` change its
 //! size.
@@ -25,13 +26,12 @@ mod gateway;
 
 #[path = "gateway/load.rs"]
 mod load;
-#[path = "gateway/relays.rs"]
-mod relays;
 #[path = "gateway/report.rs"]
 mod report;
 
 use std::{
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -40,9 +40,6 @@ const ROLE: &str = "TOWER_OTLP_BENCH_ROLE";
 
 fn main() {
     match std::env::var(ROLE).as_deref() {
-        Ok("sink") => relays::sink(),
-        Ok("obvious") => relays::obvious(),
-        Ok("bytes") => relays::bytes(),
         Ok("tower-otlp") => {
             let _ = gateway::main();
         }
@@ -51,6 +48,7 @@ fn main() {
 }
 
 fn bench() {
+    let yardsticks = build_yardsticks();
     let number = |name: &str, default: usize| {
         let mut args = std::env::args().skip_while(|arg| arg != name);
         args.nth(1)
@@ -64,15 +62,15 @@ fn bench() {
         for round in 0..rounds {
             for relay in ["tower-otlp", "obvious", "bytes"] {
                 eprintln!("{relay}, gzip {gzip}, round {} of {rounds}", round + 1);
-                results.push(one_run(relay, gzip, requests));
+                results.push(one_run(&yardsticks, relay, gzip, requests));
             }
         }
     }
     report::print(&results);
 }
 
-fn one_run(relay: &str, gzip: bool, requests: usize) -> report::Run {
-    let mut sink = start("sink", &[]);
+fn one_run(yardsticks: &Path, relay: &str, gzip: bool, requests: usize) -> report::Run {
+    let mut sink = start(yardsticks, "sink", &[]);
     let sink_address = ready(&mut sink);
     let mut options = String::new();
     if gzip {
@@ -87,7 +85,13 @@ fn one_run(relay: &str, gzip: bool, requests: usize) -> report::Run {
         "--to",
         &to,
     ];
-    let mut child = start(relay, &arguments);
+    let own = std::env::current_exe().expect("own path");
+    let program = if relay == "tower-otlp" {
+        &own
+    } else {
+        yardsticks
+    };
+    let mut child = start(program, relay, &arguments);
     let address = ready(&mut child);
     let load = load::run(&address, gzip, requests);
     let usage = report::usage(child.id());
@@ -105,10 +109,32 @@ fn one_run(relay: &str, gzip: bool, requests: usize) -> report::Run {
     }
 }
 
-fn start(role: &str, arguments: &[&str]) -> Child {
-    Command::new(std::env::current_exe().expect("own path"))
+fn build_yardsticks() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/yardsticks");
+    let target = std::env::current_exe()
+        .expect("own path")
+        .with_file_name("yardsticks");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--manifest-path"])
+        .arg(package.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .status()
+        .expect("cargo");
+    assert!(status.success(), "the yardsticks do not build");
+    target.join("release/yardsticks")
+}
+
+fn start(program: &Path, role: &str, arguments: &[&str]) -> Child {
+    let mut command = Command::new(program);
+    // The gateway takes its role from the environment, as its arguments are a user's.
+    if role == "tower-otlp" {
+        command.env(ROLE, role);
+    } else {
+        command.arg(role);
+    }
+    command
         .args(arguments)
-        .env(ROLE, role)
         .stderr(Stdio::piped())
         .spawn()
         .expect("starts")

@@ -34,8 +34,10 @@ usage: gateway --to URL [--to URL ...] [--grpc ADDR] [--http ADDR] [--drain-time
 /// Together they bound memory: a request is held from its first byte to its answer. More of
 /// either serves slow backends, or distant clients, better, and costs memory.
 const MAX_REQUESTS: usize = 16;
-const STREAM_WINDOW: u32 = 128 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// A large message in few frames is read with less copying.
+const FRAME: u32 = 1 << 20;
 
 /// How long one destination may take with all retries. OTLP clients wait for 10 s: they get an
 /// answer, and do not send again what is still under way here.
@@ -90,6 +92,7 @@ async fn run(options: Options) -> Result<ExitCode, BoxError> {
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .layer(limit.clone())
         .add_routes(OtlpGrpcReceiver::new(pipeline.clone()).routes())
         .serve_with_incoming_shutdown(TcpIncoming::from(grpc), lifecycle.draining());

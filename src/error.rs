@@ -307,7 +307,7 @@ impl Error for ExportError {
     }
 }
 
-/// A configuration that cannot work, found when it is built.
+/// A configuration that cannot work. Its text says what is wrong and what to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidConfig {
@@ -316,7 +316,6 @@ pub struct InvalidConfig {
 
 impl InvalidConfig {
     /// Says what is wrong and what to change.
-    #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),

@@ -73,10 +73,13 @@
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |
 //! | `json` | reading OTLP/JSON (writing it needs no feature) |
 //! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
+//! | `metrics` | metrics of a pipeline over the OpenTelemetry metrics API |
 //! | `testing` | test support |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What several features share stays whole where only one of them is on.
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 #[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
 mod body;

@@ -90,6 +90,18 @@ impl Metadata {
             .flat_map(|inner| inner.headers.iter().map(|(key, value)| (&**key, &**value)))
     }
 
+    /// About how much memory it holds, in bytes.
+    pub(crate) fn memory_size(&self) -> usize {
+        let Some(inner) = &self.0 else { return 0 };
+        let texts = [&inner.tenant, &inner.traceparent, &inner.tracestate];
+        let texts = texts.into_iter().flatten().map(|text| text.len());
+        let headers = self.headers().map(|(name, value)| {
+            // Two counts stand before each text.
+            name.len() + value.len() + 2 * (size_of::<Arc<str>>() + 2 * size_of::<usize>())
+        });
+        size_of::<Inner>() + texts.sum::<usize>() + headers.sum::<usize>()
+    }
+
     /// Whether nothing is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -252,6 +252,60 @@ impl ExportRequest {
         }
     }
 
+    /// Size of the other forms of the body that are kept beside the protobuf form, in bytes.
+    pub(crate) fn kept_size(&self) -> usize {
+        let json = self.forms.json.get().map_or(0, Bytes::len);
+        #[cfg(feature = "_compression")]
+        let compressed = {
+            let slots = self.forms.compressed.iter().flatten();
+            let kept = slots.filter_map(|slot| slot.get().and_then(Option::as_ref));
+            kept.map(Bytes::len).sum::<usize>()
+        };
+        #[cfg(not(feature = "_compression"))]
+        let compressed = 0;
+        json + compressed
+    }
+
+    /// About how much memory the request holds, in bytes: its body, its metadata, and the other
+    /// encodings that were made of the body so far.
+    ///
+    /// A body that is a piece of a larger buffer keeps all of that buffer, which cannot be seen
+    /// from here.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        let pending = |branch: &ResumeBranch| match branch {
+            ResumeBranch::Pending(left, _)
+                if left.protobuf().as_ptr() != self.protobuf().as_ptr() =>
+            {
+                left.byte_size()
+            }
+            _ => 0,
+        };
+        let resume = self.resume.iter().flat_map(|resume| &resume.branches);
+        size_of::<Self>()
+            + size_of::<Forms>()
+            + self.byte_size()
+            + self.metadata.memory_size()
+            + self.forms.memory_size()
+            + resume.map(pending).sum::<usize>()
+    }
+
+    /// The request as one that waits should be: without the encodings that can be made again.
+    pub(crate) fn without_forms(mut self) -> Self {
+        self.forms = Arc::default();
+        self
+    }
+
+    /// The request with a body of its own, so that it keeps no larger buffer, if the body is so
+    /// small that a copy costs next to nothing.
+    pub(crate) fn detached(mut self) -> Self {
+        const SMALL: usize = 16 << 10;
+        if self.byte_size() <= SMALL {
+            self.otlp = self.otlp.copied();
+        }
+        self
+    }
+
     pub(crate) fn resume(&self) -> Option<&Arc<Resume>> {
         self.resume.as_ref()
     }
@@ -263,6 +317,21 @@ impl ExportRequest {
 }
 
 impl Forms {
+    fn memory_size(&self) -> usize {
+        let json = self.json.get().map_or(0, Bytes::len);
+        #[cfg(feature = "_compression")]
+        let compressed = self
+            .compressed
+            .iter()
+            .flatten()
+            .filter_map(|form| form.get()?.as_ref())
+            .map(Bytes::len)
+            .sum::<usize>();
+        #[cfg(not(feature = "_compression"))]
+        let compressed = 0;
+        json + compressed
+    }
+
     #[cfg(feature = "_compression")]
     fn slot(
         &self,

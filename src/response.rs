@@ -25,6 +25,7 @@ pub struct ExportResponse {
     message: Option<Arc<str>>,
     destination: Option<Arc<str>>,
     branches: Option<Arc<[BranchOutcome]>>,
+    taken_over: bool,
 }
 
 impl ExportResponse {
@@ -75,6 +76,13 @@ impl ExportResponse {
         self
     }
 
+    /// Says that a fallback took over: what the primary left was delivered by the secondary.
+    #[must_use]
+    pub fn with_taken_over(mut self) -> Self {
+        self.taken_over = true;
+        self
+    }
+
     /// Number of items that reached the backend.
     #[must_use]
     pub fn delivered_items(&self) -> u64 {
@@ -111,12 +119,20 @@ impl ExportResponse {
         self.branches.as_deref().unwrap_or_default()
     }
 
+    /// Whether the secondary of a [fallback](crate::layers::fallback) took the telemetry, or a
+    /// part of it. [`destination`](Self::destination) says who that is.
+    #[must_use]
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
+    }
+
     /// Adds the counts of an earlier attempt at the same request, which had delivered a part.
     #[must_use]
     pub fn merge(mut self, earlier: &ExportResponse) -> Self {
         self.delivered = self.delivered.saturating_add(earlier.delivered);
         self.rejected = self.rejected.saturating_add(earlier.rejected);
         self.retained = self.retained.saturating_add(earlier.retained);
+        self.taken_over |= earlier.taken_over;
         if self.message.is_none() {
             self.message.clone_from(&earlier.message);
         }
@@ -140,6 +156,9 @@ impl fmt::Debug for ExportResponse {
         }
         if let Some(branches) = &self.branches {
             out.field("branches", branches);
+        }
+        if self.taken_over {
+            out.field("taken_over", &true);
         }
         out.finish()
     }

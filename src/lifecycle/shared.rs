@@ -63,6 +63,8 @@ pub(crate) struct Counts {
     rejected: u64,
     refused: u64,
     cancelled: i64,
+    /// Retained by what outlives the process.
+    kept: u64,
     drops: Vec<(DropReason, u64)>,
 }
 
@@ -108,6 +110,10 @@ impl Counts {
         }
     }
 
+    pub(crate) fn keep(&mut self, items: u64) {
+        self.kept += items;
+    }
+
     /// A held request ends without its caller. One that was answered for is simply no longer
     /// retained; any other was counted as cancelled when its caller went away.
     pub(crate) fn leave(&mut self, items: u64, answered: bool) {
@@ -127,7 +133,7 @@ impl State {
             rejected: counts.rejected,
             refused: counts.refused,
             cancelled: unsigned(counts.cancelled),
-            retained: retained.map(|(items, _)| items).sum(),
+            retained: counts.kept + retained.map(|(items, _)| items).sum::<u64>(),
             dropped: counts.drops.iter().map(|(_, items)| items).sum(),
             in_flight: self.in_flight.values().sum(),
             complete: self.in_flight.is_empty() && self.held.is_empty(),

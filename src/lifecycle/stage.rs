@@ -51,6 +51,11 @@ impl Stage {
         let _ = self.level.wait_for(|level| level.draining).await;
     }
 
+    /// Ends when the level changes, in either direction. Changes in quick succession are one.
+    pub(crate) async fn changed(&mut self) {
+        let _ = self.level.changed().await;
+    }
+
     /// The deadline of the shutdown, once it has begun.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -123,9 +128,25 @@ impl Held {
 
     /// The request was given up, and nobody was there to be told.
     pub fn dropped(self, reason: DropReason) {
+        self.dropped_after(reason, &ExportResponse::default());
+    }
+
+    /// The request stays where a later process finds it, and is answered for: it counts as
+    /// retained from now on, and no flush or shutdown waits for it.
+    pub fn kept(self) {
         self.shared.release(self.number, |items, answered, counts| {
             counts.leave(items, answered);
-            counts.drop(reason, items);
+            counts.keep(items);
+        });
+    }
+
+    /// What was left of the request after this progress was given up, and nobody was there to be
+    /// told.
+    pub fn dropped_after(self, reason: DropReason, progress: &ExportResponse) {
+        self.shared.release(self.number, |items, answered, counts| {
+            counts.leave(items, answered);
+            let left = counts.progress(items, Some(progress));
+            counts.drop(reason, left);
         });
     }
 }

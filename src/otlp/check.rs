@@ -85,7 +85,7 @@ impl Checker<'_> {
             let bit = 1_u32 << number;
             match field.label {
                 Label::Repeated => {
-                    if seen & bit != 0 && (last != number || !is_len(field.kind)) {
+                    if seen & bit != 0 && (last != number || field.wire != LEN) {
                         self.canonical = false;
                     }
                 }
@@ -94,8 +94,8 @@ impl Checker<'_> {
             }
             seen |= bit;
             last = number;
-            if wire == LEN && is_len(field.kind) {
-                let value_start = at;
+            let value_start = at;
+            if wire == LEN && field.wire == LEN {
                 let value = wire::span(body, &mut at).map_err(|f| {
                     self.locate(fault(f, value_start), message, start, field, field_start)
                 })?;
@@ -104,8 +104,12 @@ impl Checker<'_> {
                 if is_key_value(field.kind) && depth >= 2 {
                     at = skip_simple_key_values(body, at, field.number);
                 }
+            } else if wire == field.wire && field.label != Label::Repeated {
+                wire::skip_value(body, &mut at, wire).map_err(|f| {
+                    self.locate(fault(f, value_start), message, start, field, field_start)
+                })?;
             } else {
-                self.scalar(field, wire, body, &mut at)
+                self.unusual(field, wire, body, &mut at)
                     .map_err(|m| self.locate(m, message, start, field, field_start))?;
             }
         }
@@ -140,26 +144,22 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks a field that is not length-delimited by nature: a number, or packed numbers.
-    #[inline]
-    fn scalar(&mut self, field: &Field, wire: u8, body: &[u8], at: &mut usize) -> Verdict {
-        let expected = wire_type(field.kind);
-        if field.label == Label::Repeated {
-            if wire == LEN && expected != LEN {
-                return packed(expected, body, at);
-            }
-            // Legal, but not packed.
-            self.canonical = false;
+    /// Checks packed numbers, and what stands where they or others are expected.
+    fn unusual(&mut self, field: &Field, wire: u8, body: &[u8], at: &mut usize) -> Verdict {
+        if field.label == Label::Repeated && wire == LEN {
+            return packed(field.wire, body, at);
         }
-        if wire != expected {
+        if wire != field.wire {
             return Err(fail(
                 *at,
                 Problem::WrongWireType {
                     found: wire,
-                    expected,
+                    expected: field.wire,
                 },
             ));
         }
+        // Legal, but not packed.
+        self.canonical = false;
         wire::skip_value(body, at, wire).map_err(|f| fault(f, *at))
     }
 
@@ -208,14 +208,6 @@ fn fault(fault: Fault, offset: usize) -> Box<Malformed> {
 #[inline]
 const fn is_key_value(kind: Kind) -> bool {
     matches!(kind, Kind::Message(child) if child.is_key_value)
-}
-
-#[inline]
-const fn is_len(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Message(_) | Kind::Str | Kind::Bytes | Kind::Id(_)
-    )
 }
 
 /// The wire type of a kind that is not packed.
@@ -291,7 +283,7 @@ fn skip_simple_key_values(body: &[u8], mut at: usize, number: u32) -> usize {
 
 /// A length as it is usually spelled: in one byte, or padded to four by those who leave room for
 /// a length before they know it.
-#[inline]
+#[inline(always)]
 fn usual_length(body: &[u8]) -> Option<(usize, &[u8])> {
     match body {
         [length @ 0..0x80, rest @ ..] => Some((usize::from(*length), rest)),
@@ -345,7 +337,7 @@ fn is_utf8(text: &[u8]) -> bool {
 }
 
 /// Whether all bytes are below 0x80, eight at a time; the last eight may overlap those before.
-#[inline]
+#[inline(always)]
 fn is_ascii(text: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
     let Some(last) = text.last_chunk::<8>() else {

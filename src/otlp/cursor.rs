@@ -110,3 +110,53 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fields of all wire types, a group among them, whose keys take one byte and two.
+    const FIELDS: &[u8] =
+        b"\x08\x96\x01\x11\0\0\0\0\0\0\0\x01\x1a\x02hi\x85\x01\x01\0\0\0\x23\x08\x01\x24\x28\x07";
+
+    #[test]
+    fn each_field_is_read_or_skipped() {
+        let mut cursor = Cursor::new(FIELDS);
+        assert_eq!(cursor.key(), Some(key(1, VARINT)));
+        assert_eq!(cursor.varint(), Some(150));
+        assert_eq!(cursor.key(), Some(key(2, FIXED64)));
+        assert_eq!(cursor.fixed64(), Some(1 << 56));
+        assert_eq!(cursor.key(), Some(key(3, LEN)));
+        assert_eq!(cursor.len(), Some(&b"hi"[..]));
+        assert_eq!(cursor.key(), Some(key(16, FIXED32)));
+        assert_eq!(cursor.fixed32(), Some(1));
+        assert_eq!(cursor.key(), Some(key(4, START_GROUP)));
+        assert_eq!(cursor.skip(key(4, START_GROUP)), Some(()));
+        assert_eq!(cursor.key(), Some(key(5, VARINT)));
+        assert_eq!(cursor.skip(key(5, VARINT)), Some(()));
+        assert_eq!(cursor.key(), None);
+    }
+
+    #[test]
+    fn a_run_ends_where_another_field_starts() {
+        let mut cursor = Cursor::new(b"\x0a\x01a\x0a\x00\x0a\x01b\x12\x00\x0a\x01c");
+        let found = cursor.key().expect("a field");
+        assert_eq!(cursor.run(found), Some(()));
+        assert_eq!(cursor.rest(), b"\x12\x00\x0a\x01c");
+    }
+
+    #[test]
+    fn every_cut_ends_the_walk() {
+        for cut in 0..FIELDS.len() {
+            let mut cursor = Cursor::new(&FIELDS[..cut]);
+            let mut fields = 0;
+            while let Some(found) = cursor.key() {
+                if cursor.skip(found).is_none() {
+                    break;
+                }
+                fields += 1;
+            }
+            assert!(fields < 6, "cut at {cut}");
+        }
+    }
+}

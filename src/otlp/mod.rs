@@ -178,6 +178,12 @@ impl OtlpBytes {
         }
     }
 
+    /// The same in a buffer of its own.
+    pub(crate) fn copied(mut self) -> Self {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+        self
+    }
+
     /// The bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {

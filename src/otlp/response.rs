@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use super::{
-    Signal,
-    wire::{self, Fields, Value},
-};
+#[cfg(feature = "json")]
+use super::Signal;
+use super::wire::{self, Fields, Value};
 
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 

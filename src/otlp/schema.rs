@@ -7,7 +7,7 @@
 // Names and numbers of digits matter to the JSON reader alone.
 #![cfg_attr(not(feature = "json"), allow(dead_code))]
 
-use super::Signal;
+use super::{Signal, check::wire_type};
 
 /// How a field is encoded.
 #[derive(Clone, Copy)]
@@ -60,6 +60,8 @@ pub(crate) struct Field {
     /// Name in OTLP/JSON.
     pub(crate) json_name: &'static str,
     pub(crate) kind: Kind,
+    /// Wire type of the kind, when it is not packed.
+    pub(crate) wire: u8,
     pub(crate) label: Label,
     /// Whether each occurrence is an item: a span, a data point, a log record.
     pub(crate) is_item: bool,
@@ -141,6 +143,7 @@ macro_rules! messages {
                     name: $name,
                     json_name: $json,
                     kind: Kind::$kind $(($arg))?,
+                    wire: wire_type(Kind::$kind $(($arg))?),
                     label: Label::$label,
                     is_item: false $(|| $item)?,
                 } ),*

@@ -44,14 +44,14 @@ impl OtlpBytes {
             source: self.clone(),
             limits: *limits,
             walk,
-            waiting: None,
+            waiting: false,
         }
     }
 
     /// Cuts in front of this item, counted from 0. `None` if one side would be empty.
     #[must_use]
     pub fn split_at(&self, item: u64) -> Option<(OtlpBytes, OtlpBytes)> {
-        self.cut_in_two(|cut| cut.items == item)
+        self.cut_in_two(|walk| walk.before() == item)
     }
 
     /// Cuts into two pieces of about the same number of bytes. `None` if there are fewer than two
@@ -60,7 +60,7 @@ impl OtlpBytes {
     pub fn halve(&self) -> Option<(OtlpBytes, OtlpBytes)> {
         let middle = self.bytes().len() / 2;
         let last = self.items().checked_sub(1)?;
-        self.cut_in_two(|cut| cut.at >= middle || cut.items >= last)
+        self.cut_in_two(|walk| walk.position() >= middle || walk.before() >= last)
     }
 
     /// The items in this range, counted from 0. What of the range is beyond the end is left out.
@@ -73,11 +73,12 @@ impl OtlpBytes {
         }
         let mut left = walk.start();
         let mut right = walk.end(self.items());
-        while let Some(cut) = walk.next(self.bytes()) {
-            if cut.items == range.start && cut.items > 0 {
-                left = cut;
-            } else if cut.items == end {
-                right = cut;
+        while walk.next(self.bytes()) {
+            let before = walk.before();
+            if before == range.start && before > 0 {
+                left = walk.here();
+            } else if before == end {
+                right = walk.here();
                 break;
             }
         }
@@ -85,16 +86,16 @@ impl OtlpBytes {
     }
 
     /// Cuts at the first place, with items on both sides, at which `here` says so.
-    fn cut_in_two(&self, here: impl Fn(&Cut) -> bool) -> Option<(OtlpBytes, OtlpBytes)> {
+    fn cut_in_two(&self, here: impl Fn(&Walk) -> bool) -> Option<(OtlpBytes, OtlpBytes)> {
         let mut walk = Walk::new(self.signal(), self.bytes());
         let start = walk.start();
-        loop {
-            let cut = walk.next(self.bytes())?;
-            if cut.items > 0 && here(&cut) {
-                let end = walk.end(self.items());
+        while walk.next(self.bytes()) {
+            if walk.before() > 0 && here(&walk) {
+                let (cut, end) = (walk.here(), walk.end(self.items()));
                 return Some((self.piece(&start, &cut), self.piece(&cut, &end)));
             }
         }
+        None
     }
 
     /// What stands between two cuts.
@@ -120,8 +121,8 @@ pub struct Pieces {
     walk: Walk,
     /// Where the next piece starts. `None` when all pieces are out.
     left: Option<Cut>,
-    /// A cut that was found and not used yet.
-    waiting: Option<Cut>,
+    /// Whether the cut that the walk has found is still to be looked at.
+    waiting: bool,
 }
 
 impl Pieces {
@@ -154,29 +155,32 @@ impl Iterator for Pieces {
         let max_items = self.limits.max_items.max(1);
         let max_bytes = self.limits.max_bytes;
         let total = self.source.items();
-        if left.items == 0 && total <= max_items && self.source.bytes().len() <= max_bytes {
+        let small = self.source.bytes().len() <= max_bytes;
+        if left.items == 0 && total <= max_items && small {
             return self.rest();
         }
         let mut fits: Option<Cut> = None;
         loop {
-            let found = self
-                .waiting
-                .take()
-                .or_else(|| self.walk.next(self.source.bytes()));
-            let cut = found.unwrap_or_else(|| self.walk.end(total));
-            let items = cut.items - left.items;
-            if items == 0 && found.is_some() {
+            let found = std::mem::take(&mut self.waiting) || self.walk.next(self.source.bytes());
+            let before = if found { self.walk.before() } else { total };
+            let items = before - left.items;
+            // No piece is larger than its source: if that is small, items alone are counted.
+            if found && (items == 0 || (small && items < max_items)) {
                 continue;
             }
-            let fits_now =
-                max_bytes == usize::MAX || Piece::measure(&left, &cut).size() <= max_bytes;
+            let cut = if found {
+                self.walk.here()
+            } else {
+                self.walk.end(total)
+            };
+            let fits_now = small || Piece::measure(&left, &cut).size() <= max_bytes;
             // An item that does not fit alone is cut off alone.
             let right = match fits {
                 Some(before) if !fits_now => {
                     self.waiting = found;
                     before
                 }
-                _ if fits_now && items < max_items && found.is_some() => {
+                _ if fits_now && items < max_items && found => {
                     fits = Some(cut);
                     continue;
                 }

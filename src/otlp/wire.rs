@@ -135,7 +135,7 @@ pub(crate) fn skip(
 }
 
 /// Moves past a value that is not a group.
-#[inline]
+#[inline(always)]
 pub(crate) fn skip_value(buf: &[u8], at: &mut usize, wire: u8) -> Result<(), Fault> {
     match wire {
         VARINT => varint(buf, at).map(drop),

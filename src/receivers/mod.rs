@@ -39,6 +39,8 @@ pub mod grpc;
 #[cfg(feature = "receiver-http")]
 pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
+mod metered;
+#[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod status;
 
 #[cfg(feature = "receiver-grpc")]

@@ -115,7 +115,10 @@ pub(super) struct Walk {
     /// How far each frame's children were read.
     read: [usize; LEVELS],
     level: usize,
+    /// Number of items passed.
     items: u64,
+    /// Where to cut in front of the last item passed: the level, and the position in it.
+    cut: (usize, usize),
 }
 
 impl Walk {
@@ -128,6 +131,7 @@ impl Walk {
             read: [root.first; LEVELS],
             level: 0,
             items: 0,
+            cut: (0, root.first),
         }
     }
 
@@ -151,8 +155,32 @@ impl Walk {
         }
     }
 
-    /// The cut in front of the next item, and moves past that item.
-    pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Cut> {
+    /// The cut in front of the last item passed.
+    pub(super) const fn here(&self) -> Cut {
+        Cut {
+            frames: self.frames,
+            level: self.cut.0,
+            at: self.cut.1,
+            items: self.before(),
+        }
+    }
+
+    /// Number of items in front of the last one passed.
+    pub(super) const fn before(&self) -> u64 {
+        self.items.saturating_sub(1)
+    }
+
+    /// Where [`here`](Self::here) is, counted from the start of the request.
+    pub(super) const fn position(&self) -> usize {
+        self.cut.1
+    }
+
+    /// Moves past the next item. `false` if there is none.
+    pub(super) fn next(&mut self, bytes: &[u8]) -> bool {
+        self.advance(bytes).is_some()
+    }
+
+    fn advance(&mut self, bytes: &[u8]) -> Option<()> {
         let leaf = self.path.len() - 1;
         // Of the messages entered since the last item, the outermost that holds the next one.
         let mut entered: Option<(usize, usize)> = None;
@@ -171,15 +199,9 @@ impl Walk {
             let body = wire::span(bytes, &mut at).ok()?;
             self.read[level] = at;
             if level == leaf {
-                let (level, at) = entered.unwrap_or((leaf, start));
-                let cut = Cut {
-                    frames: self.frames,
-                    level,
-                    at,
-                    items: self.items,
-                };
+                self.cut = entered.unwrap_or((leaf, start));
                 self.items += 1;
-                return Some(cut);
+                return Some(());
             }
             if entered.is_none_or(|(outermost, _)| level <= outermost) {
                 entered = Some((level, start));

@@ -503,3 +503,47 @@ impl Iterator for PackedVarints<'_> {
         value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_know_what_they_should_be() {
+        let id = TraceId::new(&[0xab; 16]);
+        assert_eq!(id.to_string(), "ab".repeat(16));
+        assert_eq!(id.to_array(), Some([0xab; 16]));
+        assert!(id.is_valid() && !id.is_empty());
+        assert!(!TraceId::new(&[0; 16]).is_valid());
+        assert!(!SpanId::new(&[1; 9]).is_valid());
+        assert_eq!(SpanId::new(&[1; 9]).to_array(), None);
+        assert_eq!(format!("{:?}", SpanId::new(&[0x0f])), "SpanId(0f)");
+    }
+
+    #[test]
+    fn text_that_nobody_checked_is_empty_not_a_panic() {
+        let text = Str::new(b"\xff");
+        assert_eq!(text.as_str(), "");
+        assert_eq!(text.as_bytes(), b"\xff");
+    }
+
+    #[test]
+    fn attributes_of_every_spelling_are_read() {
+        // Short; with the key's length padded; value before key; without a value.
+        let window = b"\x0a\x08\x0a\x01a\x12\x03\x0a\x01x\
+            \x0a\x09\x0a\x81\x00b\x12\x03\x0a\x01y\
+            \x0a\x07\x12\x02\x18\x05\x0a\x01c\
+            \x0a\x03\x0a\x01d";
+        let attributes = Attributes::new(window);
+        let shown: Vec<String> = attributes
+            .iter()
+            .map(|(key, value)| format!("{key}={value:?}"))
+            .collect();
+        assert_eq!(
+            shown,
+            ["a=Str(\"x\")", "b=Str(\"y\")", "c=Int(5)", "d=Empty"]
+        );
+        assert_eq!(attributes.get("b").and_then(AnyValue::as_str), Some("y"));
+        assert!(attributes.get("e").is_none());
+    }
+}

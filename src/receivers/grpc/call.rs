@@ -11,7 +11,11 @@ use crate::{
     Compression, ExportError, ExportRequest, ExportResponse, Metadata, Signal,
     compression::Decompress,
     grpc::{self, Message, ReadError, UnaryBody},
-    receivers::status::{self, Refusal},
+    layers::admission::Reservation,
+    receivers::{
+        metered,
+        status::{self, Refusal},
+    },
 };
 
 /// What the head of a request says.
@@ -46,7 +50,11 @@ impl Call {
     }
 
     /// Turns the message into a request.
-    pub(super) fn request(&self, message: Option<Message>) -> Result<ExportRequest, Refusal> {
+    pub(super) fn request(
+        &self,
+        message: Option<Message>,
+        mut paid: Option<&mut Reservation>,
+    ) -> Result<ExportRequest, Refusal> {
         let Message {
             compressed,
             payload,
@@ -64,20 +72,24 @@ impl Call {
             ));
         }
         let limits = &self.options.limits;
-        let protobuf =
-            arrived
-                .decompress(&payload, limits.max_bytes)
-                .map_err(|error| match error {
-                    Decompress::TooLarge { limit } if compressed => Refusal::too_large(None, limit),
-                    Decompress::TooLarge { limit } => {
-                        Refusal::too_large(u64::try_from(payload.len()).ok(), limit)
-                    }
-                    Decompress::Invalid(_) => Refusal::invalid(error.to_string()),
-                })?;
+        let protobuf = arrived
+            .decompress_within(&payload, limits.max_bytes, paid.as_deref_mut())
+            .map_err(|error| match error {
+                Decompress::Refused(error) => Refusal::from(&error),
+                Decompress::TooLarge { limit } if compressed => Refusal::too_large(None, limit),
+                Decompress::TooLarge { limit } => {
+                    Refusal::too_large(u64::try_from(payload.len()).ok(), limit)
+                }
+                Decompress::Invalid(_) => Refusal::invalid(error.to_string()),
+            })?;
         let request = ExportRequest::from_protobuf_with(self.signal, protobuf, limits)
             .map_err(|malformed| Refusal::from(&malformed))?;
         if compressed {
             request.keep_arrived(arrived, payload);
+        }
+        if let Some(paid) = paid {
+            paid.settle(&request)
+                .map_err(|error| Refusal::from(&error))?;
         }
         Ok(request.with_metadata(self.metadata.clone()))
     }
@@ -128,6 +140,11 @@ impl Unfit {
 
 impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
+        if let ReadError::Body(error) = &error
+            && let Some(refusal) = metered::refused(error)
+        {
+            return refusal;
+        }
         match error {
             ReadError::TooLarge { size, limit } => Refusal::too_large(Some(size), limit),
             ReadError::Flag(_) | ReadError::Truncated | ReadError::MoreThanOne => {

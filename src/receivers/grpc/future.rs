@@ -18,7 +18,10 @@ use tower_service::Service;
 
 use super::{Options, call::Call};
 use crate::{
-    ExportError, ExportRequest, ExportResponse, grpc::UnaryReader, receivers::status::Refusal,
+    ExportError, ExportRequest, ExportResponse,
+    grpc::UnaryReader,
+    layers::admission::Reservation,
+    receivers::{metered::Metered, status::Refusal},
 };
 
 pin_project! {
@@ -43,7 +46,7 @@ pin_project! {
         },
         Reading {
             #[pin]
-            body: B,
+            body: Metered<B>,
             reader: UnaryReader,
             call: Option<Call>,
             exporter: Option<E>,
@@ -52,6 +55,7 @@ pin_project! {
             #[pin]
             export: Oneshot<E, ExportRequest>,
             call: Call,
+            paid: Option<Reservation>,
         },
     }
 }
@@ -59,15 +63,21 @@ pin_project! {
 impl<E, B> ResponseFuture<E, B>
 where
     E: Service<ExportRequest> + Clone,
+    B: HttpBody,
 {
     pub(super) fn new(request: Request<B>, exporter: &E, options: &Arc<Options>) -> Self {
         let (head, body) = request.into_parts();
         let state = match Call::new(&head, options) {
-            Ok(call) => State::Reading {
-                body,
-                reader: UnaryReader::new(options.max_wire_bytes),
-                call: Some(call),
-                exporter: Some(exporter.clone()),
+            Ok(call) => match Metered::new(body, options.admission.as_ref()) {
+                Ok(body) => State::Reading {
+                    body,
+                    reader: UnaryReader::new(options.max_wire_bytes),
+                    call: Some(call),
+                    exporter: Some(exporter.clone()),
+                },
+                Err(error) => State::Refused {
+                    response: Some(call.refuse(&Refusal::from(&error))),
+                },
             },
             Err(unfit) => State::Refused {
                 response: Some(unfit.respond(options)),
@@ -99,23 +109,26 @@ where
                 }
                 // Reading => Exporting | Refused
                 StateProj::Reading {
-                    body,
+                    mut body,
                     reader,
                     call,
                     exporter,
                 } => {
-                    let read = ready!(reader.poll(body, cx)).and_then(|_| reader.finish());
+                    let read = ready!(reader.poll(body.as_mut(), cx));
+                    let read = read.and_then(|_| reader.finish());
+                    let mut paid = body.take_reservation();
                     let (Some(call), Some(exporter)) = (call.take(), exporter.take()) else {
                         return Poll::Pending;
                     };
                     let request = read
                         .map_err(Refusal::from)
-                        .and_then(|message| call.request(message));
+                        .and_then(|message| call.request(message, paid.as_mut()));
                     // Dropping the body here resets the stream of a client that still sends.
                     state.set(match request {
                         Ok(request) => State::Exporting {
                             export: Oneshot::new(exporter, request),
                             call,
+                            paid,
                         },
                         Err(refusal) => State::Refused {
                             response: Some(call.refuse(&refusal)),
@@ -123,8 +136,10 @@ where
                     });
                 }
                 // Exporting => done
-                StateProj::Exporting { export, call } => {
+                StateProj::Exporting { export, call, paid } => {
                     let outcome = ready!(export.poll(cx)).map_err(Into::into);
+                    // Free with the answer, not when the server drops this future.
+                    drop(paid.take());
                     return Poll::Ready(Ok(call.respond(outcome)));
                 }
             }

@@ -41,6 +41,7 @@
 //! | request | status |
 //! |---|---|
 //! | not OTLP, or a damaged message | `INVALID_ARGUMENT`, naming the field and the byte |
+//! | beyond the admission budget | `RESOURCE_EXHAUSTED` with `RetryInfo` |
 //! | larger than the limits | `RESOURCE_EXHAUSTED`, without a delay: do not send it again |
 //! | an unknown compression | `UNIMPLEMENTED`, naming the known ones |
 //! | flagged as compressed, without saying how | `INTERNAL` |
@@ -65,7 +66,7 @@ use tonic::service::{Routes, RoutesBuilder};
 pub use future::ResponseFuture;
 pub use service::{LogsServiceServer, MetricsServiceServer, TraceServiceServer};
 
-use crate::{Compression, Exporter, Signal, otlp::Limits};
+use crate::{Compression, Exporter, Signal, layers::admission::AdmissionBudget, otlp::Limits};
 
 /// Receives OTLP over gRPC and hands it to an exporter.
 ///
@@ -102,6 +103,7 @@ pub(super) struct Options {
     /// In lower case, as header maps hold them.
     pub(super) kept_headers: Vec<String>,
     pub(super) tenant_header: Option<String>,
+    pub(super) admission: Option<AdmissionBudget>,
 }
 
 impl Default for Options {
@@ -113,6 +115,7 @@ impl Default for Options {
             accepted: Compression::ALL.to_vec(),
             kept_headers: Vec::new(),
             tenant_header: None,
+            admission: None,
         }
     }
 }
@@ -167,6 +170,15 @@ impl<E> OtlpGrpcReceiver<E> {
     pub fn tenant_header(self, name: impl AsRef<str>) -> Self {
         let name = name.as_ref().to_ascii_lowercase();
         self.edit(|options| options.tenant_header = Some(name))
+    }
+
+    /// Takes messages only as far as this budget of bytes in flight goes, which it may share with
+    /// other receivers and pipelines; what is beyond is answered `RESOURCE_EXHAUSTED` with
+    /// `RetryInfo` at once. See [`layers::admission`](crate::layers::admission). Default: no
+    /// budget.
+    #[must_use]
+    pub fn admission(self, budget: AdmissionBudget) -> Self {
+        self.edit(|options| options.admission = Some(budget))
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Options)) -> Self {

@@ -38,7 +38,7 @@
 //! | the body is larger than allowed, before or after decompression | 413 |
 //! | neither protobuf nor JSON | 415 with `Accept-Post` |
 //! | unknown `Content-Encoding` | 415 with `Accept-Encoding` |
-//! | the exporter asks to slow down | 429 with `Retry-After` |
+//! | the exporter asks to slow down, or the admission budget is used up | 429 with `Retry-After` |
 //! | the exporter failed, a retry may help | 503, or 504 after a timeout |
 //! | the exporter failed for good | 400, 413, 500 or 501 |
 //! | the body did not arrive in time | 503 |
@@ -79,6 +79,7 @@ use super::status;
 use crate::{
     Compression, Encoding, Exporter,
     body::discard,
+    layers::admission::AdmissionBudget,
     otlp::{Limits, response::Answer},
 };
 
@@ -102,6 +103,7 @@ struct Options {
     /// In lower case, as header maps hold them.
     kept_headers: Vec<String>,
     tenant_header: Option<String>,
+    admission: Option<AdmissionBudget>,
 }
 
 impl Default for Options {
@@ -115,6 +117,7 @@ impl Default for Options {
             read_timeout: Duration::from_secs(60),
             kept_headers: Vec::new(),
             tenant_header: None,
+            admission: None,
         }
     }
 }
@@ -186,6 +189,14 @@ impl<E> OtlpHttpReceiver<E> {
     pub fn tenant_header(self, name: impl AsRef<str>) -> Self {
         let name = name.as_ref().to_ascii_lowercase();
         self.edit(|options| options.tenant_header = Some(name))
+    }
+
+    /// Takes bodies only as far as this budget of bytes in flight goes, which it may share with
+    /// other receivers and pipelines; what is beyond is answered 429 with `Retry-After` at once.
+    /// See [`layers::admission`](crate::layers::admission). Default: no budget.
+    #[must_use]
+    pub fn admission(self, budget: AdmissionBudget) -> Self {
+        self.edit(|options| options.admission = Some(budget))
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Options)) -> Self {
@@ -298,11 +309,13 @@ where
     E: Exporter,
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
-    let request = head.read_body(options, body).await?;
+    // What was paid for the body is held until the answer is there.
+    let (request, paid) = head.read_body(options, body).await?;
     if request.is_empty() {
         return Ok(Answer::default());
     }
     let outcome = exporter.oneshot(request).await.map_err(Into::into);
+    drop(paid);
     Ok(status::answer(outcome)?)
 }
 

@@ -1,6 +1,6 @@
 //! From an HTTP request to an [`ExportRequest`].
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
@@ -12,7 +12,11 @@ use crate::{
     Compression, Encoding, ExportRequest, Metadata, Signal,
     body::{CollectError, collect},
     compression::Decompress,
-    receivers::status::Refusal,
+    layers::admission::Reservation,
+    receivers::{
+        metered::{self, Metered},
+        status::Refusal,
+    },
 };
 
 /// What the head of a request says about its body.
@@ -45,36 +49,58 @@ impl Head {
         &self,
         options: &Options,
         body: Pin<&mut B>,
-    ) -> Result<ExportRequest, Refused>
+    ) -> Result<(ExportRequest, Option<Reservation>), Refused>
     where
         B: Body<Error: Into<BoxError>>,
     {
         let limit = options.max_wire_bytes;
-        let arrived = tokio::time::timeout(options.read_timeout, collect(body, limit))
+        let announced = body.size_hint();
+        if announced.lower() > limit as u64 {
+            let refusal = Refusal::too_large(announced.exact(), limit);
+            return Err(Refused::from(refusal).unread());
+        }
+        let body = Metered::new(body, options.admission.as_ref());
+        let mut body = pin!(body.map_err(|error| over_budget(Refusal::from(&error)))?);
+        let arrived = collect(body.as_mut(), limit);
+        let arrived = tokio::time::timeout(options.read_timeout, arrived)
             .await
             .map_err(|_| Refused::body_timeout(options.read_timeout))?
             .map_err(|error| match error {
                 CollectError::TooLarge { announced } => {
                     Refused::from(Refusal::too_large(announced, limit)).unread()
                 }
-                CollectError::Broken(error) => {
-                    Refusal::invalid(format!("the body ended early: {error}")).into()
-                }
+                CollectError::Broken(error) => match metered::refused(&error) {
+                    Some(refusal) => over_budget(refusal),
+                    None => Refusal::invalid(format!("the body ended early: {error}")).into(),
+                },
             })?;
-        Ok(self
-            .decode(options, arrived)?
-            .with_metadata(self.metadata.clone()))
+        let mut paid = body.take_reservation();
+        let request = self.decode(options, arrived, paid.as_mut())?;
+        Ok((request.with_metadata(self.metadata.clone()), paid))
     }
 
-    fn decode(&self, options: &Options, arrived: Bytes) -> Result<ExportRequest, Refusal> {
+    fn decode(
+        &self,
+        options: &Options,
+        arrived: Bytes,
+        mut paid: Option<&mut Reservation>,
+    ) -> Result<ExportRequest, Refusal> {
         let limits = &options.limits;
         let plain = self
             .compression
-            .decompress(&arrived, limits.max_bytes)
+            .decompress_within(&arrived, limits.max_bytes, paid.as_deref_mut())
             .map_err(|error| match error {
                 Decompress::TooLarge { limit } => Refusal::too_large(None, limit),
+                Decompress::Refused(error) => Refusal::from(&error),
                 Decompress::Invalid(_) => Refusal::invalid(error.to_string()),
             })?;
+        if self.encoding == Encoding::Json
+            && let Some(paid) = paid.as_deref_mut()
+        {
+            // The protobuf form stands beside the JSON while that is read. It is about as large.
+            let both = paid.bytes().saturating_add(plain.len());
+            paid.grow_to(both).map_err(|error| Refusal::from(&error))?;
+        }
         let request = match self.encoding {
             Encoding::Json => ExportRequest::from_json_with(self.signal, &plain, limits),
             Encoding::Protobuf => ExportRequest::from_protobuf_with(self.signal, plain, limits),
@@ -83,7 +109,26 @@ impl Head {
         if self.encoding == Encoding::Protobuf {
             request.keep_arrived(self.compression, arrived);
         }
+        if let Some(paid) = paid {
+            paid.settle(&request)
+                .map_err(|error| Refusal::from(&error))?;
+        }
         Ok(request)
+    }
+}
+
+/// The refusal of a body that was not read to its end for want of budget.
+///
+/// Overload is answered at once, without reading on: if the answer should get lost with the
+/// connection, the client sends the body again, as it is to. What it must not send again is read
+/// first, like every body that is refused for good.
+fn over_budget(refusal: Refusal) -> Refused {
+    let comes_again = refusal.retry_after.is_some();
+    let refused = Refused::from(refusal);
+    if comes_again {
+        refused
+    } else {
+        refused.unread()
     }
 }
 

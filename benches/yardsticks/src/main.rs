@@ -1,4 +1,4 @@
-//! The sink and the two yardsticks.
+//! The sink and the two relays: the first argument says which.
 
 use std::{
     convert::Infallible,
@@ -109,7 +109,7 @@ impl Service<http::Request<Body>> for Sink {
     }
 }
 
-pub fn sink() {
+fn sink() {
     serve(|| Sink);
 }
 
@@ -125,7 +125,7 @@ impl TraceService for Obvious {
     }
 }
 
-pub fn obvious() {
+fn obvious() {
     serve(|| {
         let (channel, gzip) = target();
         let mut client = TraceServiceClient::new(channel);
@@ -222,7 +222,7 @@ impl Service<http::Request<Body>> for Relay {
     }
 }
 
-pub fn bytes() {
+fn bytes() {
     serve(|| {
         let (channel, gzip) = target();
         let mut client = tonic::client::Grpc::new(channel);
@@ -231,4 +231,13 @@ pub fn bytes() {
         }
         Relay { client }
     });
+}
+
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("sink") => sink(),
+        Some("obvious") => obvious(),
+        Some("bytes") => bytes(),
+        other => panic!("sink, obvious or bytes, and not {other:?}"),
+    }
 }

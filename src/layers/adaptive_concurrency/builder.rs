@@ -1,0 +1,75 @@
+use super::{AdaptiveConcurrencyLayer, controller::Controller};
+use crate::InvalidConfig;
+
+/// Settings of an [`AdaptiveConcurrencyLayer`], all in requests in flight.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct AdaptiveConcurrencyBuilder {
+    min: usize,
+    max: usize,
+    initial: usize,
+}
+
+impl AdaptiveConcurrencyBuilder {
+    pub(super) const fn new() -> Self {
+        Self {
+            min: 1,
+            max: 256,
+            initial: 1,
+        }
+    }
+
+    /// The limit never goes below this. Default: 1.
+    pub const fn min_limit(mut self, requests: usize) -> Self {
+        self.min = requests;
+        self
+    }
+
+    /// The limit never goes above this, which bounds what is in memory. Default: 256.
+    pub const fn max_limit(mut self, requests: usize) -> Self {
+        self.max = requests;
+        self
+    }
+
+    /// The limit at the start. Default: 1; it doubles from there, so that 64 are reached within
+    /// some two hundred requests.
+    pub const fn initial_limit(mut self, requests: usize) -> Self {
+        self.initial = requests;
+        self
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    /// If `1 <= min <= initial <= max` does not hold.
+    pub fn build(self) -> Result<AdaptiveConcurrencyLayer, InvalidConfig> {
+        let Self { min, max, initial } = self;
+        if min == 0 {
+            return Err(InvalidConfig::new(
+                "a minimum of 0 requests in flight lets nothing pass: give a min_limit of at \
+                 least 1",
+            ));
+        }
+        if min > max {
+            return Err(InvalidConfig::new(format!(
+                "the min_limit of {min} requests in flight is above the max_limit of {max}: \
+                 lower the one or raise the other"
+            )));
+        }
+        if !(min..=max).contains(&initial) {
+            return Err(InvalidConfig::new(format!(
+                "the initial_limit of {initial} requests in flight is not between the min_limit \
+                 of {min} and the max_limit of {max}"
+            )));
+        }
+        Ok(AdaptiveConcurrencyLayer::over(Controller::new(
+            min, max, initial,
+        )))
+    }
+}
+
+impl Default for AdaptiveConcurrencyBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

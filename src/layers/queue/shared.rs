@@ -1,0 +1,521 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+use tracing::Span;
+
+use super::{Entry, EntryId, Memory, QueueConfig, QueueStats, Storage, stats::Totals};
+use crate::{
+    DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Held, RetryAdvice, Stage,
+};
+
+pub(super) type Answer = Result<ExportResponse, ExportError>;
+
+/// What a stored request costs beside its own size: its place in the storage, its ticket.
+const OVERHEAD: usize = 832;
+
+/// What the handles of a queue and its worker have in common.
+pub(super) struct Shared {
+    pub(super) config: QueueConfig,
+    pub(super) stage: Stage,
+    /// Free places, in requests and in bytes. Tokio's semaphore is fair: first come, first served.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) room: Arc<Semaphore>,
+    /// Tells the worker to look again.
+    pub(super) wake: Notify,
+    /// Held for a few instructions at a time, never over an await, and never while a waker runs.
+    state: Mutex<State>,
+    /// Whether the storage survives the end of the process.
+    pub(super) survives: bool,
+}
+
+struct State {
+    storage: Box<dyn Storage>,
+    tickets: HashMap<EntryId, Ticket>,
+    /// No handle is left, nor a request that waits for room.
+    forsaken: bool,
+    closed: bool,
+    in_flight: usize,
+    totals: Totals,
+    /// By how much a storage came with more than fits: paid back before anything is free.
+    debt: (usize, u64),
+}
+
+/// What a request in the queue has beside its entry.
+struct Ticket {
+    items: u64,
+    /// Who waits for the answer. `None` once it was answered early.
+    answer: Option<oneshot::Sender<Answer>>,
+    held: Held,
+    span: Span,
+}
+
+/// How the worker is to go on.
+pub(super) struct Survey {
+    /// When there is something to send: now, if that is past.
+    pub(super) next_due: Option<Instant>,
+    /// Nothing is left and nothing can come.
+    pub(super) over: bool,
+}
+
+/// What became of a request in the end.
+pub(super) enum End {
+    Delivered(ExportResponse),
+    /// The dead letter exporter took it, after this error.
+    DeadLettered(ExportResponse, ExportError),
+    Failed(ExportError),
+    Dropped(DropReason, ExportError),
+}
+
+impl Shared {
+    pub(super) fn new(config: QueueConfig, storage: Box<dyn Storage>) -> Self {
+        let (len, bytes) = (storage.len(), storage.bytes());
+        let free_slots = config.max_requests.saturating_sub(len);
+        let used = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let free_room = config.max_bytes.saturating_sub(used);
+        let debt = (
+            len.saturating_sub(config.max_requests),
+            bytes.saturating_sub(config.max_bytes as u64),
+        );
+        Self {
+            stage: config.stage.clone().unwrap_or_default(),
+            slots: Arc::new(Semaphore::new(free_slots)),
+            room: Arc::new(Semaphore::new(free_room)),
+            wake: Notify::new(),
+            survives: storage.survives(),
+            state: Mutex::new(State {
+                storage,
+                tickets: HashMap::new(),
+                forsaken: false,
+                closed: false,
+                in_flight: 0,
+                totals: Totals::default(),
+                debt,
+            }),
+            config,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a request counts for, or why it never fits.
+    pub(super) fn charge(&self, request: &ExportRequest) -> Result<u32, ExportError> {
+        let size = request.memory_size().saturating_add(OVERHEAD);
+        match u32::try_from(size) {
+            Ok(charge) if size <= self.config.max_bytes => Ok(charge),
+            _ => Err(ExportError::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "a request of {size} bytes never fits into a queue of {} bytes",
+                    self.config.max_bytes
+                ),
+            )),
+        }
+    }
+
+    /// Stores a request that has its places.
+    pub(super) fn push(
+        &self,
+        request: ExportRequest,
+        slot: OwnedSemaphorePermit,
+        room: OwnedSemaphorePermit,
+        span: Span,
+    ) -> Result<(EntryId, oneshot::Receiver<Answer>), ExportError> {
+        let items = request.items();
+        let charge = room.num_permits() as u64;
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return Err(closed());
+        }
+        let id = match state.storage.push(request, Instant::now(), charge) {
+            Ok(id) => id,
+            Err(error) => {
+                drop(state);
+                return Err(error);
+            }
+        };
+        let ticket = Ticket {
+            items,
+            answer: Some(answer),
+            held: self.stage.hold(items),
+            span,
+        };
+        state.tickets.insert(id, ticket);
+        state.note_peaks();
+        drop(state);
+        // Given back when the request is done with.
+        slot.forget();
+        room.forget();
+        self.wake.notify_one();
+        Ok((id, answered))
+    }
+
+    /// Whether the early answer may be given: the request is durable and still in the queue.
+    pub(super) fn poll_retained(&self, id: EntryId, cx: &mut Context<'_>) -> Poll<Option<u64>> {
+        let mut state = self.lock();
+        if !state.tickets.contains_key(&id) {
+            return Poll::Ready(None);
+        }
+        match state.storage.poll_durable(id, cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                drop(state);
+                tracing::warn!(%error, "a queued request is not durable, its caller waits");
+                return Poll::Ready(None);
+            }
+        }
+        let Some(ticket) = state.tickets.get_mut(&id) else {
+            return Poll::Ready(None);
+        };
+        let items = ticket.items;
+        let waited = ticket.answer.take();
+        let held = std::mem::replace(&mut ticket.held, self.stage.retain(items));
+        drop(state);
+        held.answered();
+        drop(waited);
+        Poll::Ready(Some(items))
+    }
+
+    /// Counts a request that a full queue does not take; its error.
+    pub(super) fn refuse(&self) -> ExportError {
+        self.lock().totals.refused_requests += 1;
+        ExportError::new(
+            ErrorKind::Overloaded,
+            format!(
+                "the queue is full: it holds {} requests and {} bytes at most",
+                self.config.max_requests, self.config.max_bytes
+            ),
+        )
+    }
+
+    /// Drops the oldest request that is not in flight. Whether there was one.
+    pub(super) fn evict(&self) -> bool {
+        let mut state = self.lock();
+        let Some(entry) = state.storage.evict() else {
+            return false;
+        };
+        drop(state);
+        let error = ExportError::new(
+            ErrorKind::Overloaded,
+            "dropped from a full queue to make room for newer telemetry",
+        );
+        self.end(entry, End::Dropped(DropReason::Overflow, error));
+        true
+    }
+
+    pub(super) fn survey(&self) -> Survey {
+        let state = self.lock();
+        Survey {
+            next_due: state.storage.next_due(),
+            over: (state.forsaken || state.closed) && state.storage.is_empty(),
+        }
+    }
+
+    /// Leases what is to be sent next.
+    pub(super) fn pop(&self) -> Option<(Entry, Span)> {
+        loop {
+            let mut state = self.lock();
+            match state.storage.pop(Instant::now())? {
+                Ok(entry) => {
+                    state.in_flight += 1;
+                    let ticket = state.tickets.entry(entry.id).or_insert_with(|| {
+                        // It comes from before a restart, and was answered for then.
+                        let items = entry.request.items();
+                        Ticket {
+                            items,
+                            answer: None,
+                            held: self.stage.retain(items),
+                            span: Span::none(),
+                        }
+                    });
+                    let span = ticket.span.clone();
+                    return Some((entry, span));
+                }
+                Err(lost) => {
+                    let ticket = state.tickets.remove(&lost.id);
+                    let items = ticket.as_ref().map_or(lost.items, |ticket| ticket.items);
+                    let reason = DropReason::Failed(lost.error.kind());
+                    state.totals.drop(reason, items);
+                    let freed = state.free(1, lost.charge);
+                    drop(state);
+                    self.give_back(freed);
+                    tracing::error!(items, error = %lost.error, "a stored request does not read");
+                    if let Some(ticket) = ticket {
+                        ticket.resolve(Err(lost.error), Held::ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The span of the caller of a request.
+    pub(super) fn span(&self, id: EntryId) -> Span {
+        let state = self.lock();
+        let ticket = state.tickets.get(&id);
+        ticket.map_or_else(Span::none, |ticket| ticket.span.clone())
+    }
+
+    /// Parks a leased request.
+    pub(super) fn put_back(&self, mut entry: Entry, until: Instant) {
+        // What waits needs no JSON and no compressed form; they can be made again.
+        entry.request = entry.request.without_forms();
+        let size = (entry.request.memory_size() + OVERHEAD) as u64;
+        let less = entry.charge.saturating_sub(size);
+        entry.charge -= less;
+        let mut state = self.lock();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.storage.put_back(entry, until);
+        let freed = state.free(0, less);
+        drop(state);
+        self.give_back(freed);
+    }
+
+    pub(super) fn hurry(&self, beyond: Option<Instant>) {
+        self.lock().storage.hurry(beyond);
+    }
+
+    /// A leased request is done with.
+    pub(super) fn finish(&self, entry: Entry, end: End) {
+        let mut state = self.lock();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.storage.ack(entry.id);
+        drop(state);
+        self.end(entry, end);
+    }
+
+    /// Counts how a request that is no longer stored ended, tells its caller, and frees its place.
+    fn end(&self, entry: Entry, end: End) {
+        let mut state = self.lock();
+        let ticket = state.tickets.remove(&entry.id);
+        match &end {
+            End::DeadLettered(..) => state.totals.dead_lettered += entry.request.items(),
+            End::Dropped(reason, _) => state.totals.drop(*reason, entry.request.items()),
+            End::Failed(error) => {
+                let reason = DropReason::Failed(error.kind());
+                state.totals.drop(reason, entry.request.items());
+            }
+            End::Delivered(_) => {}
+        }
+        let freed = state.free(1, entry.charge);
+        drop(state);
+        if let Some(ticket) = ticket {
+            ticket.end(entry, end);
+        }
+        self.give_back(freed);
+    }
+
+    /// Ends what is stored and not leased, and takes nothing any more.
+    pub(super) fn close(&self, reason: DropReason, error: &ExportError) {
+        self.lock().closed = true;
+        self.slots.close();
+        self.room.close();
+        loop {
+            let evicted = self.lock().storage.evict();
+            let Some(entry) = evicted else { return };
+            self.end(entry, End::Dropped(reason, error.clone()));
+        }
+    }
+
+    /// Takes nothing any more, and leaves what is stored to a later process.
+    pub(super) fn keep_all(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let tickets = std::mem::take(&mut state.tickets);
+        drop(state);
+        self.slots.close();
+        self.room.close();
+        for ticket in tickets.into_values() {
+            ticket.keep(&self.stage);
+        }
+    }
+
+    /// Leaves one request to a later process.
+    pub(super) fn keep(&self, id: EntryId) {
+        let ticket = self.lock().tickets.remove(&id);
+        if let Some(ticket) = ticket {
+            ticket.keep(&self.stage);
+        }
+    }
+
+    /// The worker is gone: nobody will end what it has not.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.in_flight = 0;
+        let tickets = std::mem::take(&mut state.tickets);
+        // Gauges may outlive the queue; what it held does not.
+        let storage = std::mem::replace(&mut state.storage, Box::new(Memory::new()));
+        let lost = tickets.values().map(|ticket| ticket.items).sum();
+        state.totals.drop(DropReason::Abandoned, lost);
+        drop(state);
+        self.slots.close();
+        self.room.close();
+        if lost > 0 {
+            tracing::error!(items = lost, "the worker of a queue ended before its time");
+        }
+        drop((tickets, storage));
+    }
+
+    /// No handle is left.
+    pub(super) fn forsake(&self) {
+        self.lock().forsaken = true;
+        self.wake.notify_one();
+    }
+
+    fn give_back(&self, (slots, room): (usize, usize)) {
+        self.slots.add_permits(slots);
+        self.room.add_permits(room);
+    }
+
+    /// Adds what this queue holds and has seen.
+    pub(super) fn add_to(&self, stats: &mut QueueStats) {
+        let state = self.lock();
+        let age = state.storage.oldest().map(|oldest| oldest.elapsed());
+        stats.requests += state.storage.len();
+        stats.bytes += state.storage.bytes();
+        if !state.closed {
+            stats.max_requests += self.config.max_requests;
+            stats.max_bytes += self.config.max_bytes as u64;
+        }
+        stats.oldest_age = stats.oldest_age.max(age);
+        stats.parked += state.storage.parked();
+        stats.in_flight += state.in_flight;
+        state.totals.add_to(stats);
+    }
+}
+
+impl State {
+    fn note_peaks(&mut self) {
+        let (requests, bytes) = (self.storage.len(), self.storage.bytes());
+        let totals = &mut self.totals;
+        totals.peak_requests = totals.peak_requests.max(requests);
+        totals.peak_bytes = totals.peak_bytes.max(bytes);
+    }
+
+    /// How many permits come free, after what is owed.
+    fn free(&mut self, requests: usize, bytes: u64) -> (usize, usize) {
+        let paid = (requests.min(self.debt.0), bytes.min(self.debt.1));
+        self.debt = (self.debt.0 - paid.0, self.debt.1 - paid.1);
+        let room = usize::try_from(bytes - paid.1).unwrap_or(usize::MAX);
+        (requests - paid.0, room)
+    }
+}
+
+impl Ticket {
+    fn end(self, entry: Entry, end: End) {
+        let left = entry.request.items();
+        let has_progress = entry.has_progress();
+        let Entry {
+            request,
+            progress,
+            attempts,
+            ..
+        } = entry;
+        let failed = |error: ExportError| {
+            if has_progress {
+                error.with_remainder(progress.clone(), request.clone())
+            } else {
+                error
+            }
+        };
+        let _in = self.span.clone().entered();
+        match end {
+            End::Delivered(response) => {
+                self.resolve(Ok(response.merge(&progress)), Held::ended);
+            }
+            End::DeadLettered(response, error) => {
+                let kind = error.kind().as_str();
+                tracing::warn!(
+                    items = left,
+                    attempts,
+                    kind,
+                    "sent to the dead letter exporter"
+                );
+                let place = match response.destination() {
+                    Some(place) => format!("dead letter: {place}"),
+                    None => "dead letter".to_owned(),
+                };
+                let response = response
+                    .with_destination(place)
+                    .with_message(format!("sent to the dead letter exporter: {error}"));
+                self.resolve(Ok(response.merge(&progress)), Held::ended);
+            }
+            End::Failed(error) => {
+                let kind = error.kind().as_str();
+                if self.resolve(Err(failed(error)), Held::ended) {
+                    tracing::debug!(items = left, attempts, kind, "a queued request failed");
+                } else {
+                    tracing::error!(items = left, attempts, kind, "a queued request is lost");
+                }
+            }
+            End::Dropped(reason, error) => {
+                let done = progress.clone();
+                let told = self.resolve(Err(failed(error)), |held, _| {
+                    held.dropped_after(reason, &done);
+                });
+                let reason = reason.as_str();
+                if told {
+                    tracing::warn!(items = left, reason, "a queued request was given up");
+                } else {
+                    tracing::error!(items = left, reason, "a queued request is lost");
+                }
+            }
+        }
+    }
+
+    /// The request is stored where a later process finds it.
+    fn keep(self, stage: &Stage) {
+        let early = Ok(ExportResponse::retained(self.items));
+        match self.answer.map(|answer| answer.send(early)) {
+            // The caller takes the request out of its own account: it moves into ours.
+            Some(Ok(())) => {
+                stage.retain(self.items).kept();
+                self.held.answered();
+            }
+            Some(Err(_)) | None => self.held.kept(),
+        }
+    }
+
+    /// Tells the caller, or, if nobody is there, the books. Whether the caller was told.
+    fn resolve(self, result: Answer, nobody: impl FnOnce(Held, &Answer)) -> bool {
+        let unheard = match self.answer {
+            Some(answer) => match answer.send(result) {
+                Ok(()) => {
+                    self.held.answered();
+                    return true;
+                }
+                Err(result) => result,
+            },
+            None => result,
+        };
+        nobody(self.held, &unheard);
+        false
+    }
+}
+
+/// The error of a request that comes too late.
+pub(super) fn closed() -> ExportError {
+    ExportError::new(ErrorKind::Closed, "the queue has shut down").with_retry(RetryAdvice::Backoff)
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut stats = QueueStats::default();
+        self.add_to(&mut stats);
+        f.debug_struct("Shared")
+            .field("stats", &stats)
+            .finish_non_exhaustive()
+    }
+}
