@@ -17,6 +17,7 @@ use tower_otlp::{
     DrainReport, DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Lifecycle,
     Metadata, RetryAdvice, ServiceBuilderExt,
     layers::{
+        observe::{Recorder, SharedObserver},
         queue::{
             Acknowledge, Entry, EntryId, Memory, Overflow, Queue, QueueConfig, QueueHandle,
             QueueLayer, Storage, Unreadable,
@@ -1108,4 +1109,40 @@ async fn what_survives_is_kept_by_a_shutdown_and_not_dropped() {
     assert_eq!((stats.requests, stats.parked, stats.in_flight), (4, 2, 2));
     let error = service.oneshot(logs(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_hears_how_full_it_is_and_what_it_drops() {
+    let recorder = Recorder::new();
+    let config = early()
+        .concurrency(1)
+        .max_requests(2)
+        .overflow(Overflow::DropOldest)
+        .observer(SharedObserver::new(recorder.clone()));
+    let Bench {
+        exporter, service, ..
+    } = bench(config, [Step::Hold, Step::Deliver, Step::Fail(rejected())]);
+    service.clone().oneshot(logs(1)).await.unwrap();
+    exporter.wait_for_calls(1).await;
+    service.clone().oneshot(logs(2)).await.unwrap();
+    let filled = recorder.snapshot().queue("queue").unwrap();
+    assert_eq!((filled.held.requests, filled.held.items), (2, 3));
+    assert_eq!(filled.max_requests, Some(2));
+
+    service.clone().oneshot(logs(4)).await.unwrap();
+    let snapshot = recorder.snapshot();
+    assert_eq!(snapshot.dropped(DropReason::Overflow).items, 2);
+    assert_eq!(snapshot.queue("queue").unwrap().held.items, 1 + 4);
+
+    tokio::time::advance(3 * SECOND).await;
+    exporter.release();
+    exporter.wait_for_calls(2).await;
+    service.oneshot(logs(8)).await.unwrap();
+    exporter.wait_for_calls(3).await;
+    let snapshot = recorder.snapshot();
+    assert_eq!(snapshot.dequeued().items, 1 + 4 + 8);
+    assert_eq!(snapshot.waited(), 3 * SECOND);
+    let failed = DropReason::Failed(ErrorKind::Rejected);
+    assert_eq!(snapshot.dropped(failed).items, 8);
+    assert_eq!(snapshot.queue("queue").unwrap().held.requests, 0);
 }

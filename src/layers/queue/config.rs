@@ -2,7 +2,10 @@ use std::{fmt, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use crate::{BoxExporter, Exporter, ExporterExt, InvalidConfig, Lifecycle, Stage};
+use crate::{
+    BoxExporter, Exporter, ExporterExt, InvalidConfig, Lifecycle, Stage,
+    layers::observe::SharedObserver,
+};
 
 /// What happens to a request that finds the queue full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,6 +53,7 @@ pub enum Acknowledge {
 /// | [`max_age`](Self::max_age) | no bound |
 /// | [`dead_letter`](Self::dead_letter) | none |
 /// | [`lifecycle`](Self::lifecycle) | none |
+/// | [`observer`](Self::observer) | none |
 #[derive(Clone)]
 pub struct QueueConfig {
     pub(super) max_bytes: usize,
@@ -63,6 +67,7 @@ pub struct QueueConfig {
     pub(super) max_age: Option<Duration>,
     pub(super) dead_letter: Option<BoxExporter>,
     pub(super) stage: Option<Stage>,
+    pub(super) observer: SharedObserver,
 }
 
 impl QueueConfig {
@@ -81,6 +86,7 @@ impl QueueConfig {
             max_age: None,
             dead_letter: None,
             stage: None,
+            observer: SharedObserver::none(),
         }
     }
 
@@ -163,6 +169,14 @@ impl QueueConfig {
     #[must_use]
     pub fn lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
         self.stage = Some(lifecycle.stage());
+        self
+    }
+
+    /// Tells this observer how full the queue is, how long requests wait in it, and what it
+    /// drops: see [`layers::observe`](crate::layers::observe). The name of the queue is `"queue"`.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Into<SharedObserver>) -> Self {
+        self.observer = observer.into();
         self
     }
 

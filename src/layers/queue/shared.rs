@@ -14,9 +14,13 @@ use tracing::Span;
 use super::{Entry, EntryId, Memory, QueueConfig, QueueStats, Storage, stats::Totals};
 use crate::{
     DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Held, RetryAdvice, Stage,
+    layers::observe::{Amount, Event, QueueState},
 };
 
 pub(super) type Answer = Result<ExportResponse, ExportError>;
+
+/// What observers call a queue.
+const NAME: &str = "queue";
 
 /// What a stored request costs beside its own size: its place in the storage, its ticket.
 const OVERHEAD: usize = 832;
@@ -43,6 +47,8 @@ struct State {
     forsaken: bool,
     closed: bool,
     in_flight: usize,
+    /// Items of all tickets.
+    items: u64,
     totals: Totals,
     /// By how much a storage came with more than fits: paid back before anything is free.
     debt: (usize, u64),
@@ -96,6 +102,7 @@ impl Shared {
                 forsaken: false,
                 closed: false,
                 in_flight: 0,
+                items: 0,
                 totals: Totals::default(),
                 debt,
             }),
@@ -152,8 +159,11 @@ impl Shared {
             span,
         };
         state.tickets.insert(id, ticket);
+        state.items += items;
         state.note_peaks();
+        let filled = self.filled(&state);
         drop(state);
+        self.config.observer.emit(filled);
         // Given back when the request is done with.
         slot.forget();
         room.forget();
@@ -230,9 +240,15 @@ impl Shared {
             match state.storage.pop(Instant::now())? {
                 Ok(entry) => {
                     state.in_flight += 1;
-                    let ticket = state.tickets.entry(entry.id).or_insert_with(|| {
+                    let State {
+                        tickets,
+                        items: all,
+                        ..
+                    } = &mut *state;
+                    let ticket = tickets.entry(entry.id).or_insert_with(|| {
                         // It comes from before a restart, and was answered for then.
                         let items = entry.request.items();
+                        *all += items;
                         Ticket {
                             items,
                             answer: None,
@@ -241,6 +257,12 @@ impl Shared {
                         }
                     });
                     let span = ticket.span.clone();
+                    drop(state);
+                    if entry.attempts == 0 {
+                        let waited = entry.enqueued_at.elapsed();
+                        let event = Event::dequeued(NAME, &entry.request, waited);
+                        self.config.observer.emit(event);
+                    }
                     return Some((entry, span));
                 }
                 Err(lost) => {
@@ -297,23 +319,49 @@ impl Shared {
 
     /// Counts how a request that is no longer stored ended, tells its caller, and frees its place.
     fn end(&self, entry: Entry, end: End) {
+        let dropped = match &end {
+            End::Dropped(reason, _) => Some(*reason),
+            End::Failed(error) => Some(DropReason::Failed(error.kind())),
+            End::Delivered(_) | End::DeadLettered(..) => None,
+        };
         let mut state = self.lock();
         let ticket = state.tickets.remove(&entry.id);
-        match &end {
-            End::DeadLettered(..) => state.totals.dead_lettered += entry.request.items(),
-            End::Dropped(reason, _) => state.totals.drop(*reason, entry.request.items()),
-            End::Failed(error) => {
-                let reason = DropReason::Failed(error.kind());
-                state.totals.drop(reason, entry.request.items());
-            }
-            End::Delivered(_) => {}
+        let items = ticket.as_ref().map_or(0, |ticket| ticket.items);
+        state.items = state.items.saturating_sub(items);
+        if let End::DeadLettered(..) = &end {
+            state.totals.dead_lettered += entry.request.items();
+        }
+        if let Some(reason) = dropped {
+            state.totals.drop(reason, entry.request.items());
         }
         let freed = state.free(1, entry.charge);
+        let filled = self.filled(&state);
         drop(state);
+        if let Some(reason) = dropped {
+            let event = Event::dropped(&entry.request, reason);
+            self.config.observer.emit(event);
+        }
+        self.config.observer.emit(filled);
         if let Some(ticket) = ticket {
             ticket.end(entry, end);
         }
         self.give_back(freed);
+    }
+
+    /// How full the queue is, for an observer.
+    fn filled(&self, state: &State) -> Event {
+        let held = Amount {
+            requests: state.storage.len() as u64,
+            items: state.items,
+            bytes: state.storage.bytes(),
+        };
+        Event::Queue(
+            QueueState::new(NAME)
+                .holding(held)
+                .max_requests(self.config.max_requests as u64)
+                .max_bytes(self.config.max_bytes as u64)
+                .oldest(state.storage.oldest()),
+        )
     }
 
     /// Ends what is stored and not leased, and takes nothing any more.
