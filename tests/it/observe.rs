@@ -19,6 +19,8 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, layer::Layer};
 use tower_otlp::{
     DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, ServiceBuilderExt, Signal,
     layers::{
+        adaptive_concurrency::AdaptiveConcurrencyLayer,
+        circuit_breaker::{CircuitBreakerLayer, CircuitBreakerPolicy},
         observe::{
             Amount, BreakerState, Event, Observe, ObserveLayer, Observer, Outcome, QueueState,
             Recorder, Role, SharedObserver, Tally,
@@ -522,4 +524,36 @@ proptest! {
         prop_assert_eq!(tally.cancelled.items, cancelled + in_flight);
         assert_adds_up(tally);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_and_an_adaptive_limit_tell_what_they_come_to() {
+    let recorder = Recorder::new();
+    let observer = SharedObserver::new(recorder.clone());
+    let policy = CircuitBreakerPolicy::new()
+        .consecutive_failures(2)
+        .observer(observer.clone());
+    let down = || ExportError::new(ErrorKind::Unavailable, "down");
+    let exporter = ScriptedExporter::new([Step::Fail(down()), Step::Fail(down())]);
+    let mut service = ServiceBuilder::new()
+        .circuit_breaker(CircuitBreakerLayer::error(policy).unwrap())
+        .service(exporter);
+    for _ in 0..2 {
+        let ready = service.ready().await.unwrap();
+        assert!(ready.call(logs(1)).await.is_err());
+    }
+    assert_eq!(recorder.snapshot().breaker(), Some(BreakerState::Open));
+
+    let limit = AdaptiveConcurrencyLayer::builder()
+        .observer(observer)
+        .build()
+        .unwrap();
+    let handle = limit.handle();
+    let service = limit.layer(ScriptedExporter::delivering());
+    for _ in 0..50 {
+        service.clone().oneshot(logs(1)).await.unwrap();
+    }
+    assert!(handle.limit() > 1);
+    let told = recorder.snapshot().concurrency_limit();
+    assert_eq!(told, Some(handle.limit() as u64));
 }

@@ -1,13 +1,14 @@
 use super::{AdaptiveConcurrencyLayer, controller::Controller};
-use crate::InvalidConfig;
+use crate::{InvalidConfig, layers::observe::SharedObserver};
 
 /// Settings of an [`AdaptiveConcurrencyLayer`], all in requests in flight.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct AdaptiveConcurrencyBuilder {
     min: usize,
     max: usize,
     initial: usize,
+    observer: SharedObserver,
 }
 
 impl AdaptiveConcurrencyBuilder {
@@ -16,6 +17,7 @@ impl AdaptiveConcurrencyBuilder {
             min: 1,
             max: 256,
             initial: 1,
+            observer: SharedObserver::none(),
         }
     }
 
@@ -38,12 +40,23 @@ impl AdaptiveConcurrencyBuilder {
         self
     }
 
+    /// Tells this observer of each new limit: see [`layers::observe`](crate::layers::observe).
+    pub fn observer(mut self, observer: impl Into<SharedObserver>) -> Self {
+        self.observer = observer.into();
+        self
+    }
+
     /// The layer.
     ///
     /// # Errors
     /// If `1 <= min <= initial <= max` does not hold.
     pub fn build(self) -> Result<AdaptiveConcurrencyLayer, InvalidConfig> {
-        let Self { min, max, initial } = self;
+        let Self {
+            min,
+            max,
+            initial,
+            observer,
+        } = self;
         if min == 0 {
             return Err(InvalidConfig::new(
                 "a minimum of 0 requests in flight lets nothing pass: give a min_limit of at \
@@ -62,9 +75,8 @@ impl AdaptiveConcurrencyBuilder {
                  of {min} and the max_limit of {max}"
             )));
         }
-        Ok(AdaptiveConcurrencyLayer::over(Controller::new(
-            min, max, initial,
-        )))
+        let controller = Controller::new(min, max, initial);
+        Ok(AdaptiveConcurrencyLayer::over(controller, observer))
     }
 }
 

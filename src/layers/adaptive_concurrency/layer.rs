@@ -6,6 +6,7 @@ use super::{
     super::line::Line, AdaptiveConcurrency, AdaptiveConcurrencyBuilder, controller::Controller,
     seats::Seats,
 };
+use crate::layers::observe::SharedObserver;
 
 /// Applies [`AdaptiveConcurrency`] to a service. All services made by it share one limit. See
 /// the [module](super).
@@ -18,7 +19,7 @@ impl AdaptiveConcurrencyLayer {
     /// A limit between 1 and 256 requests in flight, from 1.
     #[must_use]
     pub fn new() -> Self {
-        Self::over(Controller::new(1, 256, 1))
+        Self::over(Controller::new(1, 256, 1), SharedObserver::none())
     }
 
     /// Sets other bounds.
@@ -26,10 +27,10 @@ impl AdaptiveConcurrencyLayer {
         AdaptiveConcurrencyBuilder::new()
     }
 
-    pub(super) fn over(controller: Controller) -> Self {
+    pub(super) fn over(controller: Controller, observer: SharedObserver) -> Self {
         Self {
             handle: AdaptiveConcurrencyHandle {
-                line: Arc::new(Line::new(Seats::new(controller))),
+                line: Arc::new(Line::new(Seats::new(controller, observer))),
             },
         }
     }

@@ -8,6 +8,7 @@ use super::{
     super::line::{Line, Resource},
     controller::{Controller, Sample},
 };
+use crate::layers::observe::{Event, SharedObserver};
 
 /// The permits of one limit.
 #[derive(Debug)]
@@ -17,14 +18,16 @@ pub(super) struct Seats {
     in_use: usize,
     /// Permits of requests that were sent.
     pub(super) in_flight: usize,
+    observer: SharedObserver,
 }
 
 impl Seats {
-    pub(super) const fn new(controller: Controller) -> Self {
+    pub(super) const fn new(controller: Controller, observer: SharedObserver) -> Self {
         Self {
             controller,
             in_use: 0,
             in_flight: 0,
+            observer,
         }
     }
 }
@@ -81,8 +84,15 @@ impl Permit {
     pub(super) fn settle(self, sample: impl FnOnce(f64) -> Sample) {
         if let Some((started, epoch)) = self.attempt {
             let sample = sample(started.elapsed().as_secs_f64());
-            self.line
-                .with(|seats| seats.controller.sample(epoch, sample));
+            let changed = self.line.with(|seats| {
+                let before = seats.controller.limit();
+                seats.controller.sample(epoch, sample);
+                let limit = seats.controller.limit();
+                (limit != before).then(|| (seats.observer.clone(), limit))
+            });
+            if let Some((observer, limit)) = changed {
+                observer.emit(Event::concurrency_limit(limit as u64));
+            }
         }
     }
 }

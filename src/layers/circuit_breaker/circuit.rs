@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use super::{CircuitBreakerPolicy, Verdict, policy::LONGEST_NAMED, window::Window};
 use crate::{
     ErrorKind, ExportError, RetryAdvice,
-    layers::waiting::{Parking, later},
+    layers::{
+        observe::{self, BreakerState},
+        waiting::{Parking, later},
+    },
 };
 
 /// The state of a circuit.
@@ -322,6 +325,9 @@ impl Circuit {
         drop(state);
         if changed {
             self.parking.wake_all();
+            self.policy
+                .observer
+                .emit(observe::Event::Breaker(event.state()));
             event.tell();
         }
     }
@@ -335,6 +341,14 @@ enum Event {
 }
 
 impl Event {
+    const fn state(&self) -> BreakerState {
+        match self {
+            Event::Quiet => BreakerState::HalfOpen,
+            Event::Closed => BreakerState::Closed,
+            Event::Open { .. } => BreakerState::Open,
+        }
+    }
+
     fn tell(self) {
         match self {
             Event::Quiet => {}

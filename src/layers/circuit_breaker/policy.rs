@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ErrorKind, ExportError, InvalidConfig};
+use crate::{ErrorKind, ExportError, InvalidConfig, layers::observe::SharedObserver};
 
 /// The longest delay named by a server that keeps a circuit open.
 pub(super) const LONGEST_NAMED: Duration = Duration::from_secs(60 * 60);
@@ -68,6 +68,7 @@ pub struct CircuitBreakerPolicy {
     pub(super) probes: u32,
     pub(super) probe_timeout: Duration,
     classify: Option<Classify>,
+    pub(super) observer: SharedObserver,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +94,7 @@ impl CircuitBreakerPolicy {
             probes: 1,
             probe_timeout: Duration::from_secs(30),
             classify: None,
+            observer: SharedObserver::none(),
         }
     }
 
@@ -167,6 +169,14 @@ impl CircuitBreakerPolicy {
         classify: impl Fn(&ExportError) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         self.classify = Some(Arc::new(classify));
+        self
+    }
+
+    /// Tells this observer when the circuit opens and closes: see
+    /// [`layers::observe`](crate::layers::observe).
+    #[must_use]
+    pub fn observer(mut self, observer: impl Into<SharedObserver>) -> Self {
+        self.observer = observer.into();
         self
     }
 
