@@ -62,9 +62,6 @@ impl World {
 }
 
 impl Seen {
-    pub fn now(&self) -> Duration {
-        self.start.elapsed()
-    }
 
     pub fn has(&self, backends: &[usize], id: u64) -> bool {
         backends
