@@ -417,10 +417,12 @@ impl Maker<'_> {
             config = config.acknowledge(Acknowledge::OnEnqueue);
             self.plan.answers_early = true;
         }
-        if self.rng.bool() {
+        // One bound at least: a timeout below may be shorter than the backend is slow, for ever.
+        let bounds = self.rng.u8(0..3);
+        if bounds < 2 {
             config = config.max_redeliveries(self.rng.u32(0..6));
         }
-        if self.one_in(3) {
+        if bounds > 0 {
             config = config.max_age(self.millis(100..60_000));
         }
         if self.one_in(3) {

@@ -62,7 +62,6 @@ impl World {
 }
 
 impl Seen {
-
     pub fn has(&self, backends: &[usize], id: u64) -> bool {
         backends
             .iter()
