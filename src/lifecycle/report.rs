@@ -10,7 +10,9 @@ use crate::ErrorKind;
 /// `accepted = delivered + rejected + refused + cancelled + retained + dropped + in_flight`.
 /// Requests that were turned away while draining were never accepted and are not counted. An
 /// item that goes into several queues which answer early (the branches of a fan-out) counts once
-/// for each.
+/// for each. So does one of which the pipeline itself lost sight: a timeout or a fallback gave up
+/// on the answer, a worker below still has the item, and nobody is there to hear what becomes of
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {

@@ -127,8 +127,11 @@ impl State {
     fn report(&self) -> DrainReport {
         let counts = &self.counts;
         let retained = self.held.values().filter(|(_, answered)| *answered);
+        // Below zero more requests ended without a caller than callers went away: a layer in
+        // between gave up on some, or sent them to several workers. Those count once for each end.
+        let again = unsigned(-counts.cancelled.min(0));
         DrainReport {
-            accepted: unsigned(counts.accepted),
+            accepted: unsigned(counts.accepted) + again,
             delivered: counts.delivered,
             rejected: counts.rejected,
             refused: counts.refused,

@@ -376,3 +376,17 @@ async fn no_branch_loses_or_doubles_an_item() {
     }
     assert!(complete > 290, "{complete} of 300 requests were delivered");
 }
+
+#[tokio::test]
+async fn a_rejection_in_one_branch_does_not_deliver_what_another_only_keeps() {
+    let keeps = tower::service_fn(|request: tower_otlp::ExportRequest| async move {
+        Ok::<_, ExportError>(tower_otlp::ExportResponse::retained(request.items()))
+    });
+    let service = FanOut::empty()
+        .branch(keeps)
+        .branch(ScriptedExporter::new([Step::Reject(3)]))
+        .policy(FanOutPolicy::BestEffort);
+    let response = service.oneshot(logs(3)).await.unwrap();
+    assert_eq!(response.delivered_items(), 0);
+    assert_eq!(response.retained_items(), 3);
+}

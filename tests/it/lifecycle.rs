@@ -313,3 +313,26 @@ async fn a_shutdown_wakes_a_request_in_backoff_and_ends_its_retries_at_the_deadl
     assert!(request.await.unwrap().is_ok());
     assert_eq!(exporter.calls(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_sum_holds_when_a_timeout_gives_up_on_a_worker_below() {
+    use tower_otlp::layers::batch::{BatchConfig, BatchLayer};
+
+    let lifecycle = Lifecycle::new();
+    let batch = BatchLayer::new(BatchConfig::new().lifecycle(&lifecycle)).unwrap();
+    let service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .total_timeout(SECOND)
+        .batch(batch)
+        .service(ScriptedExporter::new([Step::DeliverAfter(5 * SECOND)]));
+    let error = service.oneshot(logs(3)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+
+    let report = lifecycle.shutdown(10 * SECOND).await;
+    // Once for the caller, who was told of a failure, and once for the batch that arrived.
+    assert_eq!(
+        (report.refused, report.delivered, report.cancelled),
+        (3, 3, 0)
+    );
+    assert_eq!(report.accepted, 6, "{report:?}");
+}

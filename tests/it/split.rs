@@ -599,3 +599,14 @@ async fn errors_of_any_type_below() {
     let response = send(SplitConfig::new(), boxed, logs(9)).await.unwrap();
     assert_eq!(response.delivered_items(), 9);
 }
+
+#[tokio::test]
+async fn what_a_queue_below_answers_early_is_still_retained() {
+    let early = tower::service_fn(|request: ExportRequest| async move {
+        Ok::<_, ExportError>(ExportResponse::retained(request.items()))
+    });
+    let mut service = layer(SplitConfig::new().max_items(2)).layer(early);
+    let response = service.ready().await.unwrap().call(logs(5)).await.unwrap();
+    assert_eq!(response.retained_items(), 5);
+    assert_eq!(response.delivered_items(), 0);
+}

@@ -116,15 +116,18 @@ pub(super) fn conclude(
         rejected.sort_unstable();
         // There is one branch at least.
         let rejected = rejected.get(needed.max(1) - 1).copied().unwrap_or(items);
-        // It is safe to say that something is still to be delivered as long as no branch has
-        // delivered it.
-        let retained = branches
-            .iter()
-            .filter_map(|branch| branch.result.as_ref().ok())
-            .map(ExportResponse::retained_items)
-            .min()
-            .unwrap_or(0)
-            .min(items - rejected);
+        // An item counts as delivered if one branch has delivered so many; what else is not
+        // rejected is still with a queue in a branch.
+        let counts = |count: fn(&ExportResponse) -> u64| {
+            let each = branches.iter().map(|branch| match &branch.result {
+                Ok(response) => count(response),
+                Err(error) => error.progress().map_or(0, count),
+            });
+            each.max().unwrap_or(0)
+        };
+        let retained = (items - rejected)
+            .saturating_sub(counts(ExportResponse::delivered_items))
+            .min(counts(ExportResponse::retained_items));
         return Ok(ExportResponse::delivered(items - rejected - retained)
             .merge(&ExportResponse::retained(retained))
             .with_rejected(rejected, describe(&outcomes))

@@ -13,6 +13,7 @@ const NOTES: u32 = 4;
 pub(super) struct Tally {
     delivered: u64,
     rejected: u64,
+    retained: u64,
     destination: Option<Arc<str>>,
     notes: String,
     noted: u32,
@@ -24,6 +25,7 @@ impl Tally {
     pub(super) fn add(&mut self, response: &ExportResponse) {
         self.delivered = self.delivered.saturating_add(response.delivered_items());
         self.rejected = self.rejected.saturating_add(response.rejected_items());
+        self.retained = self.retained.saturating_add(response.retained_items());
         if let Some(message) = response.message() {
             self.note(message);
         }
@@ -64,21 +66,25 @@ impl Tally {
         self.notes.push_str(text);
     }
 
-    pub(super) const fn delivered(&self) -> u64 {
-        self.delivered
+    /// Whether something was taken, by a backend or by a queue that answers early.
+    pub(super) const fn has_taken(&self) -> bool {
+        self.delivered > 0 || self.retained > 0
     }
 
     /// Items that need not be sent again.
     pub(super) const fn done(&self) -> u64 {
-        self.delivered.saturating_add(self.rejected)
+        self.delivered
+            .saturating_add(self.rejected)
+            .saturating_add(self.retained)
     }
 
     pub(super) fn into_response(mut self) -> ExportResponse {
         if self.unnoted > 0 {
             self.notes += &format!("; and {} more", self.unnoted);
         }
-        let response =
-            ExportResponse::delivered(self.delivered).with_rejected(self.rejected, self.notes);
+        let response = ExportResponse::delivered(self.delivered)
+            .merge(&ExportResponse::retained(self.retained))
+            .with_rejected(self.rejected, self.notes);
         match self.destination {
             Some(destination) => response.with_destination(destination),
             None => response,

@@ -218,7 +218,7 @@ impl Work {
         let error = match (self.stopped.take(), self.refusal.take()) {
             (Some(error), _) => error,
             // A backend that takes nothing refuses the request and not an item of it.
-            (None, Some(refusal)) if tally.delivered() == 0 => {
+            (None, Some(refusal)) if !tally.has_taken() => {
                 return Err(self.nothing_done(refusal));
             }
             (None, _) => return Ok(tally.into_response()),

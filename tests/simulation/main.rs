@@ -1,0 +1,167 @@
+//! The law of conservation, over thousands of random pipelines: every item that is accepted is
+//! delivered, or kept, or counted as rejected or dropped with a reason.
+//!
+//! Time is simulated, and a seed decides the layers and their order, the backends and how they
+//! fail, the callers, and the shutdown.
+//!
+//! ```text
+//! cargo test --test simulation                        2,000 seeds
+//! cargo test --test simulation -- --seeds 0..100000   a range
+//! cargo test --test simulation -- --seed 42           one, with everything that is seen
+//! ```
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+mod backend;
+mod check;
+mod items;
+mod pipeline;
+mod run;
+mod tap;
+mod world;
+
+use std::{
+    io::{IsTerminal, Write},
+    ops::Range,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use run::{Totals, Violation, run};
+
+/// A seed takes milliseconds; one that takes so long spins.
+const STUCK: Duration = Duration::from_secs(30);
+
+static DONE: AtomicU64 = AtomicU64::new(0);
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    let value = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.get(at + 1).cloned()
+    };
+    if args.iter().any(|arg| arg == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        default_hook(info);
+    }));
+    let (seeds, verbose) = match (value("--seed"), value("--seeds")) {
+        (Some(seed), _) => {
+            let seed: u64 = seed.parse().expect("--seed wants a number");
+            (seed..seed + 1, true)
+        }
+        (_, Some(range)) => (
+            parse(&range).expect("--seeds wants a range, such as 0..5000"),
+            false,
+        ),
+        _ => (0..2_000, false),
+    };
+    watch(seeds.start);
+    simulate(seeds, verbose, args.iter().any(|arg| arg == "--keep-going"))
+}
+
+fn parse(range: &str) -> Option<Range<u64>> {
+    let (start, end) = range.split_once("..")?;
+    Some(start.parse().ok()?..end.parse().ok()?)
+}
+
+fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
+    let start = Instant::now();
+    let count = seeds.end.saturating_sub(seeds.start);
+    let mut totals = Totals::default();
+    let mut violations = 0_u64;
+    let mut shown = Instant::now();
+    for seed in seeds.clone() {
+        let result = run(seed, verbose);
+        let panicked = PANICS.swap(0, Ordering::Relaxed) > 0;
+        let result = match result {
+            Ok(_) if panicked => Err(Violation {
+                what: "something panicked".to_owned(),
+                plan: Vec::new(),
+                trail: String::new(),
+            }),
+            other => other,
+        };
+        match result {
+            Ok(one) => {
+                totals.items += one.items;
+                totals.requests += one.requests;
+                totals.duplicates += one.duplicates;
+                totals.exact += one.exact;
+                totals.workers += one.workers;
+            }
+            Err(violation) => {
+                violations += 1;
+                let Violation { what, plan, trail } = violation;
+                if keep_going {
+                    println!("\nseed {seed}: {what}");
+                } else {
+                    println!("\nVIOLATION at seed {seed}: {what}\n");
+                    println!("pipeline, outermost first:\n{}\n", plan.join("\n"));
+                    println!("trail:\n{trail}");
+                    println!("replay: cargo test --test simulation -- --seed {seed}");
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        let done = DONE.fetch_add(1, Ordering::Relaxed) + 1;
+        let every = if std::io::stdout().is_terminal() {
+            200
+        } else {
+            5_000
+        };
+        if shown.elapsed() > Duration::from_millis(every) || done == count {
+            shown = Instant::now();
+            progress(done, count, start.elapsed());
+        }
+    }
+    println!(
+        "\n{count} schedules ({} with workers, {} exact to the item), {} requests, {} items, \
+         {} duplicates, {violations} violations, {:.1} s",
+        totals.workers,
+        totals.exact,
+        totals.requests,
+        totals.items,
+        totals.duplicates,
+        start.elapsed().as_secs_f64()
+    );
+    if violations > 0 {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn progress(done: u64, count: u64, elapsed: Duration) {
+    let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+    let left = (count - done) as f64 / rate.max(0.001);
+    let end = if std::io::stdout().is_terminal() {
+        "\r"
+    } else {
+        "\n"
+    };
+    print!("simulation: {done}/{count} seeds, {rate:.0}/s, {left:.0} s left   {end}");
+    let _ = std::io::stdout().flush();
+}
+
+/// Ends the process if a seed spins: simulated time then stands still, and no check would come.
+fn watch(first: u64) {
+    std::thread::spawn(move || {
+        let (mut last, mut since) = (0, Instant::now());
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let done = DONE.load(Ordering::Relaxed);
+            if done != last {
+                (last, since) = (done, Instant::now());
+            } else if since.elapsed() > STUCK {
+                println!("\nVIOLATION: seed {} does not end", first + done);
+                std::process::exit(1);
+            }
+        }
+    });
+}

@@ -1,0 +1,283 @@
+//! One seed: callers, a shutdown, and the wait until all is settled.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::FutureExt;
+use tokio::time::{sleep, timeout};
+use tower::{Service, ServiceExt};
+use tower_otlp::{
+    BoxExporter, DrainReport, ExportError, ExportRequest, ExportResponse, Lifecycle, Signal,
+};
+
+use super::{
+    backend::Expected,
+    check, items,
+    pipeline::{Pipeline, Plan, pipeline},
+    tap::describe,
+    world::World,
+};
+
+/// Longer than any schedule and all its waits.
+const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// What a caller knows of its request.
+pub enum Ending {
+    Answered(Result<ExportResponse, ExportError>),
+    /// The caller went away, or a panic of the backend reached it: it still has the telemetry.
+    Left,
+}
+
+pub struct Outcome {
+    pub ids: Vec<u64>,
+    pub ending: Ending,
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Totals {
+    pub items: u64,
+    pub requests: u64,
+    pub duplicates: u64,
+    pub exact: u64,
+    pub workers: u64,
+}
+
+pub struct Violation {
+    pub what: String,
+    pub plan: Vec<String>,
+    pub trail: String,
+}
+
+/// Everything that was seen, to be judged.
+pub struct Seen {
+    pub plan: Plan,
+    pub outcomes: Vec<Outcome>,
+    pub at_shutdown: Option<DrainReport>,
+    pub last: DrainReport,
+    pub broken_sums: Vec<String>,
+    pub world: World,
+}
+
+/// Runs a seed.
+pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+    // The layers draw their waits from the generator of the thread.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(simulate(seed, verbose))
+}
+
+async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+    let mut rng = Rng::with_seed(seed);
+    let world = World::new();
+    let lifecycle = Lifecycle::new();
+    let Pipeline { service, plan } = pipeline(&mut rng, &world, &lifecycle);
+    if verbose {
+        println!("{}", plan.text.join("\n"));
+    }
+    let mut callers = Vec::new();
+    let mut next = 1;
+    for number in 0..rng.usize(1..=4) {
+        let work = plan_caller(&mut rng, &mut next);
+        let service = service.clone();
+        callers.push(tokio::spawn(caller(number, service, work, world.clone())));
+    }
+    let items = next - 1;
+
+    let shutdown = rng.bool().then(|| {
+        let deadlines = [0, 10, 1_000, 10_000, 60_000, 3_600_000];
+        let deadline = Duration::from_millis(deadlines[rng.usize(0..deadlines.len())]);
+        (Duration::from_millis(rng.u64(0..40_000)), deadline)
+    });
+    let drop_early = rng.bool();
+    let mut service = Some(service);
+    if drop_early {
+        service = None;
+    }
+    let mut broken_sums = Vec::new();
+    let at_shutdown = match shutdown {
+        Some((at, deadline)) => {
+            sleep(at).await;
+            broken_sums.extend(check::sum(&lifecycle.report(), "before shutdown"));
+            world.note(
+                &"lifecycle".into(),
+                format!("shutdown within {deadline:?}"),
+                &[],
+            );
+            let report = lifecycle.shutdown(deadline).await;
+            world.note(&"lifecycle".into(), format!("{report:?}"), &[]);
+            broken_sums.extend(check::sum(&report, "at shutdown"));
+            Some(report)
+        }
+        None => {
+            if rng.u8(0..3) == 0 {
+                sleep(Duration::from_millis(rng.u64(0..20_000))).await;
+                let report = lifecycle
+                    .force_flush(Duration::from_secs(rng.u64(0..20)))
+                    .await;
+                broken_sums.extend(check::sum(&report, "at flush"));
+            }
+            None
+        }
+    };
+    drop(service);
+
+    let violation = |what: String, plan: &Plan| Violation {
+        what,
+        plan: plan.text.clone(),
+        trail: world.see().trail(None),
+    };
+    let mut outcomes = Vec::new();
+    for caller in callers {
+        match timeout(PATIENCE, caller).await {
+            Ok(Ok(done)) => outcomes.extend(done),
+            Ok(Err(error)) => return Err(violation(format!("a caller: {error}"), &plan)),
+            Err(_) => return Err(violation("a caller still waits".to_owned(), &plan)),
+        }
+    }
+    // All handles are gone: workers deliver what they have, and end.
+    let mut wait = Duration::from_millis(10);
+    while tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+        > 0
+    {
+        if wait > PATIENCE {
+            return Err(violation("a worker does not end".to_owned(), &plan));
+        }
+        sleep(wait).await;
+        wait *= 2;
+    }
+    let last = lifecycle.report();
+    world.note(&"lifecycle".into(), format!("{last:?}"), &[]);
+    broken_sums.extend(check::sum(&last, "at the end"));
+    if verbose {
+        println!("{}", world.see().trail(None));
+    }
+    let seen = Seen {
+        plan,
+        outcomes,
+        at_shutdown,
+        last,
+        broken_sums,
+        world: world.clone(),
+    };
+    match check::judge(&seen) {
+        Ok(mut totals) => {
+            totals.items = items;
+            Ok(totals)
+        }
+        Err((what, id)) => Err(Violation {
+            what,
+            plan: seen.plan.text.clone(),
+            trail: world.see().trail(id),
+        }),
+    }
+}
+
+struct Work {
+    wait: Duration,
+    request: ExportRequest,
+    ids: Vec<u64>,
+    patience: Option<Duration>,
+    /// Polls once and forgets about it for a while.
+    neglects: bool,
+    /// Does not wait for the answer before the next request.
+    fire: bool,
+}
+
+fn plan_caller(rng: &mut Rng, next: &mut u64) -> Vec<Work> {
+    let mut out = Vec::new();
+    for _ in 0..rng.usize(1..=6) {
+        let count = match rng.u8(0..6) {
+            0 => rng.u64(0..=1),
+            1 => rng.u64(10..=25),
+            _ => rng.u64(1..=8),
+        };
+        let ids: Vec<u64> = (*next..*next + count).collect();
+        *next += count;
+        let signal = Signal::ALL[rng.usize(0..3)];
+        out.push(Work {
+            wait: Duration::from_millis(rng.u64(0..8_000)),
+            request: items::request(rng, signal, &ids),
+            ids,
+            patience: (rng.u8(0..4) == 0).then(|| Duration::from_millis(rng.u64(0..10_000))),
+            neglects: rng.u8(0..12) == 0,
+            fire: rng.bool(),
+        });
+    }
+    out
+}
+
+async fn caller(
+    number: usize,
+    service: BoxExporter,
+    work: Vec<Work>,
+    world: World,
+) -> Vec<Outcome> {
+    let mut fired = Vec::new();
+    let mut out = Vec::new();
+    for work in work {
+        sleep(work.wait).await;
+        let place = format!("caller {number}").into();
+        let call = one(service.clone(), work.request, work.patience, work.neglects);
+        let world = world.clone();
+        let ids = work.ids;
+        let task = async move {
+            world.note(&place, "comes", &ids);
+            let ending = call.await;
+            let text = match &ending {
+                Ending::Answered(result) => describe(0, result),
+                Ending::Left => "left".to_owned(),
+            };
+            world.note(&place, text, &ids);
+            Outcome { ids, ending }
+        };
+        if work.fire {
+            fired.push(tokio::spawn(task));
+        } else {
+            out.push(task.await);
+        }
+    }
+    drop(service);
+    for task in fired {
+        out.push(task.await.expect("panics are caught"));
+    }
+    out
+}
+
+async fn one(
+    mut service: BoxExporter,
+    request: ExportRequest,
+    patience: Option<Duration>,
+    neglects: bool,
+) -> Ending {
+    let call = async move {
+        let mut call = service.ready().await?.call(request);
+        drop(service);
+        if neglects {
+            let _ = futures_util::poll!(&mut call);
+            sleep(Duration::from_secs(3)).await;
+            return Ok(None);
+        }
+        call.await.map(Some)
+    };
+    let call = std::panic::AssertUnwindSafe(call).catch_unwind();
+    let result = match patience {
+        Some(patience) => match timeout(patience, call).await {
+            Ok(result) => result,
+            Err(_) => return Ending::Left,
+        },
+        None => call.await,
+    };
+    match result {
+        Ok(Ok(Some(response))) => Ending::Answered(Ok(response)),
+        Ok(Ok(None)) => Ending::Left,
+        Ok(Err(error)) => Ending::Answered(Err(error)),
+        Err(panic) if panic.is::<Expected>() => Ending::Left,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
