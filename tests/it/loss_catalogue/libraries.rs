@@ -241,20 +241,59 @@ async fn after_a_partial_failure_the_rest_is_sent_and_only_the_rest() {
 
 /// The last handle is dropped, and what was waiting for more to come never leaves.
 #[tokio::test(start_paused = true)]
-async fn what_is_held_when_the_last_handle_goes_is_sent() {
+async fn what_a_batch_holds_when_the_last_handle_goes_is_sent_at_once() {
     let exporter = ScriptedExporter::delivering();
-    let batch = BatchConfig::new().timeout(DAY);
-    let pipeline = batching(early(), batch, exporter.clone());
+    let lifecycle = Lifecycle::new();
+    let config = BatchConfig::new().timeout(DAY).lifecycle(&lifecycle);
+    let service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .batch(BatchLayer::new(config).unwrap())
+        .service(exporter.clone());
+    let mut answers = Vec::new();
     for _ in 0..5 {
+        let mut handle = service.clone();
+        answers.push(tokio::spawn(handle.ready().await.unwrap().call(logs(2))));
+    }
+    settle().await;
+    assert_eq!(exporter.calls(), 0);
+    drop(service);
+    settle().await;
+    assert_eq!(exporter.items(), [10]);
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().unwrap().delivered_items(), 2);
+    }
+}
+
+/// The same through the whole stack: a queue that delivers keeps its handle of the batch, which
+/// therefore ends by its timer, and nothing is left behind.
+#[tokio::test(start_paused = true)]
+async fn what_a_pipeline_holds_when_the_last_handle_goes_is_sent() {
+    let exporter = failing(2, &down());
+    let pipeline = pipeline(early(), exporter.clone());
+    for _ in 0..50 {
         pipeline.deliver(logs(2)).await.unwrap();
     }
-    assert_eq!(exporter.calls(), 0);
     drop(pipeline.service);
-    tokio::time::timeout(MINUTE, exporter.wait_for_calls(1))
-        .await
-        .unwrap();
-    settle().await;
-    assert_eq!(exporter.delivered(), 10);
-    balanced(&pipeline.lifecycle.report());
-    assert_eq!(pipeline.lifecycle.report().delivered, 10);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(exporter.delivered(), 100);
+    let report = pipeline.lifecycle.report();
+    balanced(&report);
+    assert_eq!((report.delivered, report.retained), (100, 0));
+    assert_eq!(exporter.handles(), 1, "no task is left behind");
+}
+
+/// A flush that is heard by the outer of two stages before the inner one has anything to send.
+#[tokio::test(start_paused = true)]
+async fn a_flush_reaches_what_is_still_on_its_way_to_the_batch() {
+    let exporter = ScriptedExporter::delivering();
+    let batch = BatchConfig::new().timeout(DAY);
+    let pipeline = batching(early().concurrency(2), batch, exporter.clone());
+    for _ in 0..50 {
+        pipeline.deliver(logs(2)).await.unwrap();
+    }
+    let report = pipeline.lifecycle.force_flush(MINUTE).await;
+    balanced(&report);
+    assert!(report.complete, "{report:?}");
+    assert_eq!((report.delivered, report.retained), (100, 0));
+    assert_eq!(exporter.delivered(), 100);
 }

@@ -77,7 +77,7 @@ async fn a_stop_while_the_backend_is_down_leaves_all_to_the_dead_letters() {
 /// A backend that comes back during the shutdown: one try at its beginning would miss it.
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_comes_back_during_a_stop_gets_everything() {
-    let exporter = failing(12, &down());
+    let exporter = failing(8, &down());
     let pipeline = pipeline(early(), exporter.clone());
     for _ in 0..20 {
         pipeline.deliver(logs(5)).await.unwrap();
