@@ -3,8 +3,8 @@
 //!
 //! Not applicable here are the losses of a queue on disk, for there is none: entries deleted by a
 //! shutdown in backoff, entries and indices that cannot be decoded, recovery in several
-//! transactions, files that are corrupt because they were not synced, and disks that are full. A
-//! queue over a storage that loses an entry is tested, since the storage is an extension point.
+//! transactions, files that are corrupt because they were not synced, and disks that are full. What
+//! a queue does with an entry that a storage cannot give back is tested with the queue.
 
 mod extremes;
 mod libraries;

@@ -181,3 +181,48 @@ async fn what_failed_together_does_not_come_back_together() {
     assert!(times.len() > 20, "{times:?}");
     assert_eq!(exporter.delivered(), 40);
 }
+
+/// A rate that is kept by requests and not by attempts, so that retries come on top of it.
+#[tokio::test(start_paused = true)]
+async fn every_attempt_pays_at_the_rate_limit() {
+    let exporter = failing(9, &down());
+    let policy = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
+    let limiter = RateLimiter::items_per_second(10.0).unwrap();
+    let service = ServiceBuilder::new()
+        .export_retry(policy.max_backoff(Duration::from_millis(1)))
+        .rate_limited(limiter)
+        .service(exporter.clone());
+    let start = Instant::now();
+    service.oneshot(logs(10)).await.unwrap();
+    let took = start.elapsed();
+    assert!(took >= 8 * SECOND, "100 items at 10 a second: {took:?}");
+    assert_eq!(exporter.calls(), 10);
+}
+
+/// A budget that stops a storm of retries, and with it the telemetry.
+#[tokio::test(start_paused = true)]
+async fn a_retry_without_budget_leaves_the_telemetry_to_the_queue() {
+    struct Spent;
+
+    impl tower::retry::budget::Budget for Spent {
+        fn deposit(&self) {}
+
+        fn withdraw(&self) -> bool {
+            false
+        }
+    }
+
+    let lifecycle = Lifecycle::new();
+    let exporter = failing(20, &down());
+    let queue = QueueLayer::new(early().lifecycle(&lifecycle)).unwrap();
+    let service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .queue(queue)
+        .export_retry(RetryPolicy::new().budget(std::sync::Arc::new(Spent)))
+        .service(exporter.clone());
+    service.oneshot(logs(4)).await.unwrap();
+    exporter.wait_for_calls(21).await;
+    let report = lifecycle.shutdown(MINUTE).await;
+    balanced(&report);
+    assert_eq!((report.delivered, report.dropped), (4, 0));
+}
