@@ -21,6 +21,7 @@ mod fallback;
 mod fan_out;
 mod json;
 mod lifecycle;
+mod loss_catalogue;
 mod malformed;
 mod merge_split;
 mod observe;

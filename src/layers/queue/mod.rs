@@ -87,7 +87,8 @@
 //! what is left counts as retained, and stays for the next process.
 //!
 //! Without a lifecycle: when all handles are dropped, the worker delivers what is there, retries
-//! included, and ends.
+//! included, and ends. Meanwhile it keeps its handle of what is below: a batch there is sent
+//! by its timer, not at once.
 //!
 //! # The worker
 //!
