@@ -144,7 +144,9 @@ fn failed(seen: &Seen, outcome: &Outcome, error: &ExportError) -> Result<(), Wro
             outcome.ids.first().copied(),
         ));
     }
-    if !speaks_for_itself(seen) {
+    // A branch that only retained what another one delivered may drop it later: that is counted in
+    // the report, and is no part of this error.
+    if !speaks_for_itself(seen) || (seen.plan.has_fan_out && seen.plan.answers_early) {
         return Ok(());
     }
     let settled = Outcome {
