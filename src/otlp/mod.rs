@@ -163,6 +163,15 @@ impl OtlpBytes {
         }
     }
 
+    /// Takes what the JSON reader wrote, if it saw no key twice: canonical, and counted on the way.
+    #[cfg(feature = "json")]
+    fn from_json(signal: Signal, bytes: Vec<u8>, items: u64) -> Self {
+        Self {
+            as_received: true,
+            ..Self::from_surgery(signal, bytes.into(), items)
+        }
+    }
+
     /// Takes what was cut out of checked bytes, or merged from them: canonical as they were.
     pub(super) fn from_surgery(signal: Signal, bytes: Bytes, items: u64) -> Self {
         debug_assert!(

@@ -120,7 +120,7 @@ impl Message {
         let mut fields = after.iter().chain(before).flatten();
         fields
             .clone()
-            .find(|field| field.json_name == name)
+            .find(|field| is_same(field.json_name, name))
             .or_else(|| fields.find(|field| field.name == name))
     }
 
@@ -132,6 +132,22 @@ impl Message {
             Signal::Logs => &LOGS,
         }
     }
+}
+
+/// Whether two names are the same. Most that are as long as each other are: no call is made to
+/// find it out.
+#[cfg(feature = "json")]
+#[inline]
+fn is_same(known: &str, name: &str) -> bool {
+    if known.len() != name.len() {
+        return false;
+    }
+    let (known, name) = (known.as_bytes(), name.as_bytes());
+    if let (Some(known_end), Some(end)) = (known.last_chunk::<8>(), name.last_chunk::<8>()) {
+        let (known, name) = (known.as_chunks::<8>().0, name.as_chunks::<8>().0);
+        return known_end == end && known.iter().zip(name).all(|(known, name)| known == name);
+    }
+    known.iter().zip(name).all(|(known, name)| known == name)
 }
 
 macro_rules! messages {

@@ -285,6 +285,12 @@ pub(crate) fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
 /// Writes a string, bytes or finished sub-message field.
 #[inline]
 pub(crate) fn put_len_field(out: &mut Vec<u8>, number: u32, value: &[u8]) {
+    if let (1..16, Ok(length @ 0..0x80)) = (number, u8::try_from(value.len())) {
+        // Lossless: below 128.
+        out.extend_from_slice(&[(number << 3) as u8 | LEN, length]);
+        out.extend_from_slice(value);
+        return;
+    }
     put_tag(out, number, LEN);
     put_varint(out, value.len() as u64);
     out.extend_from_slice(value);
@@ -295,8 +301,13 @@ pub(crate) fn put_len_field(out: &mut Vec<u8>, number: u32, value: &[u8]) {
 /// One byte is kept for the length: most sub-messages of telemetry are short.
 #[inline]
 pub(crate) fn begin_len(out: &mut Vec<u8>, number: u32) -> usize {
-    put_tag(out, number, LEN);
-    out.push(0);
+    if number < 16 {
+        // Lossless: below 128.
+        out.extend_from_slice(&[(number << 3) as u8 | LEN, 0]);
+    } else {
+        put_tag(out, number, LEN);
+        out.push(0);
+    }
     out.len()
 }
 

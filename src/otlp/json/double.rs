@@ -3,7 +3,52 @@
 /// Writes the fewest digits that read back as the same number: plain digits from `1e-6` up to
 /// below `1e21`, else with an exponent of a sign and at least two digits. What JSON has no number
 /// for is written as a string, as the JSON mapping of protobuf has it.
+#[inline]
 pub(super) fn encode(out: &mut Vec<u8>, value: f64) {
+    if !short(out, value) {
+        general(out, value);
+    }
+}
+
+/// Writes a number of at most three digits behind the point, if it is one. Two numbers of up to
+/// fifteen digits never share a double, so one that reads back is the shortest, once it has lost
+/// the zeros at its end.
+#[inline]
+fn short(out: &mut Vec<u8>, value: f64) -> bool {
+    let size = value.abs();
+    if size.is_nan() || size >= 1e12 {
+        return false;
+    }
+    // Lossless: the sum is below 2^53, and its fraction is not wanted.
+    let thousandths = (size * 1000.0 + 0.5) as u64;
+    // Both are exact, so the quotient is the double nearest to these digits.
+    if thousandths as f64 / 1000.0 != size {
+        return false;
+    }
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    let (whole, fraction) = (thousandths / 1000, thousandths % 1000);
+    // Lossless, as below: a digit.
+    match whole {
+        0..10 => out.push(b'0' + whole as u8),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes()),
+    }
+    if fraction != 0 {
+        let digit = |unit: u64| b'0' + (fraction / unit % 10) as u8;
+        if fraction.is_multiple_of(100) {
+            out.extend_from_slice(&[b'.', digit(100)]);
+        } else if fraction.is_multiple_of(10) {
+            out.extend_from_slice(&[b'.', digit(100), digit(10)]);
+        } else {
+            out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+        }
+    }
+    true
+}
+
+/// Writes any number.
+fn general(out: &mut Vec<u8>, value: f64) {
     if !value.is_finite() {
         let text = if value.is_nan() {
             "\"NaN\""
@@ -111,6 +156,34 @@ mod tests {
         ] {
             assert_eq!(text(value), expected);
         }
+    }
+
+    #[test]
+    fn short_numbers_are_written_as_all_others_are() {
+        let mut shorts = 0;
+        let mut same = |value: f64| {
+            let (mut quick, mut other) = (Vec::new(), Vec::new());
+            if short(&mut quick, value) {
+                shorts += 1;
+                general(&mut other, value);
+                assert_eq!(quick, other, "{value:e}");
+            } else {
+                assert!(quick.is_empty(), "{value:e}");
+            }
+        };
+        for power in 0..50 {
+            for low in -3000..3000 {
+                let thousandths = (1_i64 << power) + low;
+                let value = thousandths as f64 / 1000.0;
+                for value in [value, value.next_up(), value.next_down(), -value] {
+                    same(value);
+                }
+            }
+        }
+        for value in [0.0, -0.0, 0.0005, 0.000_5_f64.next_down(), 1e12, f64::NAN] {
+            same(value);
+        }
+        assert!(shorts > 500_000, "{shorts}");
     }
 
     #[test]

@@ -37,29 +37,59 @@ fn encode_array<const N: usize, const DOUBLE: usize>(out: &mut Vec<u8>, bytes: &
     out.extend_from_slice(&text);
 }
 
+/// The value of every digit; what is none has a high bit.
+#[cfg(feature = "json")]
+static VALUES: [u8; 256] = {
+    let mut values = [0x80; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        values[DIGITS[value as usize].to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    values
+};
+
 /// Reads `text` as hex digits of either case, and appends the bytes. On anything else it returns
 /// `None`, having written part of them.
 #[cfg(feature = "json")]
+#[inline]
 pub(super) fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    // Ids, again, in one go.
+    if let Ok(id) = text.try_into() {
+        return decode_array::<32, 16>(out, id);
+    }
+    if let Ok(id) = text.try_into() {
+        return decode_array::<16, 8>(out, id);
+    }
     let (pairs, odd) = text.as_chunks::<2>();
     if !odd.is_empty() {
         return None;
     }
-    for &[high, low] in pairs {
-        out.push(digit(high)? << 4 | digit(low)?);
+    for pair in pairs {
+        decode_array::<2, 1>(out, pair)?;
     }
     Some(())
 }
 
 #[cfg(feature = "json")]
 #[inline]
-const fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+fn decode_array<const DOUBLE: usize, const N: usize>(
+    out: &mut Vec<u8>,
+    text: &[u8; DOUBLE],
+) -> Option<()> {
+    let mut bytes = [0; N];
+    let mut all = 0;
+    for (byte, &[high, low]) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+        let (high, low) = (VALUES[usize::from(high)], VALUES[usize::from(low)]);
+        all |= high | low;
+        *byte = high << 4 | low;
     }
+    if all & 0x80 != 0 {
+        return None;
+    }
+    out.extend_from_slice(&bytes);
+    Some(())
 }
 
 #[cfg(test)]

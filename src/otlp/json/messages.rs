@@ -12,7 +12,7 @@ use crate::otlp::{
 
 use super::{
     double,
-    write::{bytes, key, list_field, long, name, short_field, string, text_field},
+    write::{bytes, key, list_field, long, name, short_field, string, string_body, text_field},
 };
 
 /// The names in which the signals differ down to their items.
@@ -124,9 +124,16 @@ fn key_value(out: &mut Vec<u8>, (key, value): (Str<'_>, AnyValue<'_>)) {
     if key.is_empty() {
         out.extend_from_slice(b"{\"value\":");
     } else {
-        out.extend_from_slice(b"{\"key\":");
-        string(out, key.as_bytes());
-        out.extend_from_slice(b",\"value\":");
+        out.extend_from_slice(b"{\"key\":\"");
+        string_body(out, key.as_bytes());
+        if let AnyValue::Str(text) = value {
+            // Most of what telemetry consists of: as few copies as can be.
+            out.extend_from_slice(b"\",\"value\":{\"stringValue\":\"");
+            string_body(out, text.as_bytes());
+            out.extend_from_slice(b"\"}}");
+            return;
+        }
+        out.extend_from_slice(b"\",\"value\":");
     }
     any_value(out, value);
     out.push(b'}');

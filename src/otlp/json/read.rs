@@ -26,6 +26,8 @@ pub(super) fn read(signal: Signal, json: &[u8], limits: &Limits) -> Result<OtlpB
     let mut state = State {
         out: Vec::with_capacity(json.len() / 2),
         limit,
+        items: 0,
+        is_canonical: true,
         problem: None,
         path: Vec::new(),
         index: None,
@@ -43,14 +45,30 @@ pub(super) fn read(signal: Signal, json: &[u8], limits: &Limits) -> Result<OtlpB
     if let Err(error) = result {
         return Err(state.malformed(&error, json));
     }
-    // Counts the items, and puts right what a doubled key has made of the canonical form.
-    OtlpBytes::check(signal, state.out.into(), limits)
+    if !state.is_canonical {
+        // Puts right what a doubled key has made of the canonical form, and counts anew.
+        return OtlpBytes::check(signal, state.out.into(), limits);
+    }
+    // What was written from text that is UTF-8, field by field, no deeper than allowed, needs no
+    // check but for the limits.
+    if state.out.len() > limit {
+        return Err(Malformed::at(0, Problem::TooLarge { limit }));
+    }
+    if state.items > limits.max_items {
+        let limit = limits.max_items;
+        return Err(Malformed::at(0, Problem::TooManyItems { limit }));
+    }
+    Ok(OtlpBytes::from_json(signal, state.out, state.items))
 }
 
 /// What has been written, and what went wrong.
 pub(super) struct State {
     pub(super) out: Vec<u8>,
     limit: usize,
+    /// Items written so far.
+    items: u64,
+    /// Whether no message had a field twice, or two members of its oneof.
+    is_canonical: bool,
     problem: Option<Problem>,
     /// Where it went wrong: fields from the innermost outwards, filled as the error passes them.
     path: Vec<(&'static str, Option<usize>)>,
@@ -140,6 +158,11 @@ fn fields<'de, A: MapAccess<'de>>(
         };
         last = field.number;
         let bit = 1 << field.number;
+        let rivals = match field.label {
+            Label::Oneof => message.oneof,
+            _ => bit,
+        };
+        state.is_canonical &= seen & rivals == 0;
         let value = Value {
             field,
             place: Place::Field {
@@ -246,6 +269,7 @@ impl Value<'_> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(self.fail(Problem::TooDeep));
         };
+        self.state.items += u64::from(self.field.is_item);
         let body = wire::begin_len(&mut self.state.out, self.field.number);
         write(message, self.state, depth)?;
         wire::end_len(&mut self.state.out, body);

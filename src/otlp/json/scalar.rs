@@ -153,7 +153,9 @@ impl Value<'_> {
             },
             Kind::Bool | Kind::Message(_) => Err(self.unexpected("a string")),
             _ => {
-                if let Ok(value) = text.parse() {
+                if let Some(value) = digits(text.as_bytes()) {
+                    self.unsigned(value)
+                } else if let Ok(value) = text.parse() {
                     self.unsigned(value)
                 } else if let Ok(value) = text.parse() {
                     self.signed(value)
@@ -247,6 +249,24 @@ impl Value<'_> {
             .out
             .extend_from_slice(&value.to_bits().to_le_bytes());
     }
+}
+
+/// Reads a number that is nothing but digits, too few of them to overflow: all that writers write
+/// but negative numbers.
+#[inline]
+fn digits(text: &[u8]) -> Option<u64> {
+    if !(1..20).contains(&text.len()) {
+        return None;
+    }
+    let mut value = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
 }
 
 /// Reads a double from a string: a number, or what JSON has no number for.

@@ -100,6 +100,57 @@ pub(super) fn list_field<T>(
     }
 }
 
+/// Writes a list of counts, which are mostly small, unless the list is empty.
+#[inline]
+pub(super) fn counts_field(out: &mut Vec<u8>, key: &[u8], counts: impl Iterator<Item = u64>) {
+    each_with_comma(out, key, counts, |out, count| {
+        // Lossless: each digit is below 10.
+        let digit = |unit: u64| b'0' + (count / unit % 10) as u8;
+        match count {
+            0..10 => out.extend_from_slice(&[b'"', digit(1), b'"', b',']),
+            10..100 => out.extend_from_slice(&[b'"', digit(10), digit(1), b'"', b',']),
+            100..1000 => {
+                out.extend_from_slice(&[b'"', digit(100), digit(10), digit(1), b'"', b',']);
+            }
+            _ => {
+                long(out, count);
+                out.push(b',');
+            }
+        }
+    });
+}
+
+/// Writes a list of doubles, unless it is empty.
+#[inline]
+pub(super) fn doubles_field(out: &mut Vec<u8>, key: &[u8], values: impl Iterator<Item = f64>) {
+    each_with_comma(out, key, values, |out, value| {
+        double::encode(out, value);
+        out.push(b',');
+    });
+}
+
+/// Writes a list field, unless the list is empty. `each` writes a value and the comma behind it.
+#[inline]
+fn each_with_comma<T>(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    mut values: impl Iterator<Item = T>,
+    each: impl Fn(&mut Vec<u8>, T),
+) {
+    let Some(first) = values.next() else {
+        return;
+    };
+    name(out, key);
+    out.push(b'[');
+    each(out, first);
+    for value in values {
+        each(out, value);
+    }
+    if let Some(comma) = out.last_mut() {
+        *comma = b']';
+    }
+}
+
 /// Writes a 64-bit integer: a string, for a number would lose digits in JavaScript.
 #[inline]
 pub(super) fn long<T: itoa::Integer>(out: &mut Vec<u8>, value: T) {
@@ -119,13 +170,19 @@ pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 #[inline]
 pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
+    string_body(out, text);
+    out.push(b'"');
+}
+
+/// Writes text without the quotes around it.
+#[inline]
+pub(super) fn string_body(out: &mut Vec<u8>, text: &[u8]) {
     let clean = clean(text);
     if clean == text.len() {
         out.extend_from_slice(text);
     } else {
         escaped(out, text, clean);
     }
-    out.push(b'"');
 }
 
 /// Writes text of which the first `clean` bytes need no escape, and the byte behind them does.

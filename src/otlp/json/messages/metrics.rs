@@ -10,8 +10,8 @@ use super::{
     super::{
         double,
         write::{
-            double_field, id_field, key, list_field, long, long_field, name, short_field,
-            text_field,
+            counts_field, double_field, doubles_field, id_field, key, list_field, long, long_field,
+            name, short_field, text_field,
         },
     },
     attributes_field,
@@ -113,13 +113,8 @@ fn histogram_point(out: &mut Vec<u8>, point: HistogramDataPoint<'_>) {
     long_field(out, key!("timeUnixNano"), point.time_unix_nano());
     long_field(out, key!("count"), point.count());
     double_field(out, key!("sum"), point.sum());
-    list_field(out, key!("bucketCounts"), point.bucket_counts(), long);
-    list_field(
-        out,
-        key!("explicitBounds"),
-        point.explicit_bounds(),
-        double::encode,
-    );
+    counts_field(out, key!("bucketCounts"), point.bucket_counts());
+    doubles_field(out, key!("explicitBounds"), point.explicit_bounds());
     list_field(out, key!("exemplars"), point.exemplars(), exemplar);
     short_field(out, key!("flags"), point.flags());
     double_field(out, key!("min"), point.min());
@@ -156,7 +151,7 @@ fn buckets(out: &mut Vec<u8>, buckets: Option<Buckets<'_>>) {
     out.push(b'{');
     if let Some(buckets) = buckets {
         short_field(out, key!("offset"), buckets.offset());
-        list_field(out, key!("bucketCounts"), buckets.bucket_counts(), long);
+        counts_field(out, key!("bucketCounts"), buckets.bucket_counts());
     }
     out.push(b'}');
 }
