@@ -277,7 +277,9 @@ impl<S: Exporter> Worker<S> {
     fn failed(&mut self, mut entry: Entry, error: ExportError) {
         entry.attempts = entry.attempts.saturating_add(1);
         entry.take_progress(&error);
-        match self.next_attempt(&mut entry, &error) {
+        let next = self.next_attempt(&mut entry, &error);
+        let is_late = |until| self.phase.end().is_some_and(|end| end < until);
+        match next.filter(|until| self.shared().survives || !is_late(*until)) {
             Some(until) => {
                 tracing::debug!(
                     attempts = entry.attempts,
@@ -285,9 +287,9 @@ impl<S: Exporter> Worker<S> {
                     wait = ?until.saturating_duration_since(Instant::now()),
                     "a queued request failed, to be sent again"
                 );
-                let (id, end) = (entry.id, self.phase.end());
+                let (id, is_late) = (entry.id, is_late(until));
                 self.shared().put_back(entry, until);
-                if end.is_some_and(|end| end < until) {
+                if is_late {
                     self.shared().keep(id);
                 }
             }
