@@ -136,6 +136,54 @@ async fn gateway_says_what_is_wrong_with_its_arguments() {
             "gateway: --drain-timeout: `soon` is not a duration such as 10s or 0.5s",
         ),
         (
+            &["--fallback", "console:"],
+            "gateway: --fallback is for the --to before it",
+        ),
+        (
+            &["--dead-letter", "console:"],
+            "gateway: --dead-letter is for the --to before it",
+        ),
+        (
+            &["--to", "console:", "--fallback", "nowhere"],
+            "gateway: exporter URL: scheme: it is missing",
+        ),
+        (
+            &["--to", "console:", "--overflow", "spill"],
+            "gateway: --overflow: `spill` is not one of block, reject, drop-oldest",
+        ),
+        (
+            &["--to", "console:", "--ack", "never"],
+            "gateway: --ack: `never` is not one of delivery, enqueue",
+        ),
+        (
+            &["--to", "console:", "--queue-bytes", "64MB"],
+            "gateway: --queue-bytes: `64MB` is not a number such as 1000",
+        ),
+        (
+            &["--to", "console:", "--queue-bytes", "0"],
+            "gateway: a queue of zero bytes holds nothing",
+        ),
+        (
+            &["--to", "console:", "--batch-items", "0"],
+            "gateway: batch layer: max_items is 0",
+        ),
+        (
+            &["--to", "console:", "--batch-timeout", "-1s"],
+            "gateway: --batch-timeout: `-1s` is not a duration such as 10s or 0.5s",
+        ),
+        (
+            &["--to", "console:", "--rate-items", "0"],
+            "gateway: --rate-items: `0` is not a number above 0",
+        ),
+        (
+            &["--to", "console:", "--max-concurrency", "0"],
+            "gateway: --max-concurrency: `0` is not auto, or 1 or more",
+        ),
+        (
+            &["--to", "console:", "--max-concurrency", "some"],
+            "gateway: --max-concurrency: `some` is not auto, or 1 or more",
+        ),
+        (
             &["--to", "kafka://broker:9092"],
             "gateway: exporter URL: scheme: `kafka` is not known; there are otlp+grpc:, ",
         ),
@@ -173,7 +221,7 @@ mod gateway {
     use tonic::transport::server::{Server, TcpIncoming};
     use tower::ServiceExt as _;
     use tower_otlp::{
-        ErrorKind, ExportError, ExportResponse, Exporter, from_url,
+        ErrorKind, ExportError, ExportResponse, Exporter, RetryAdvice, from_url,
         receivers::grpc::OtlpGrpcReceiver,
     };
 
@@ -250,6 +298,17 @@ mod gateway {
 
     async fn send(url: String) -> Result<ExportResponse, ExportError> {
         from_url(&url).expect("a URL").oneshot(span()).await
+    }
+
+    /// The same with a span of a megabyte.
+    async fn send_large(url: String) -> Result<ExportResponse, ExportError> {
+        let name = "x".repeat(1_000_000);
+        let json = format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"name":"{name}"}}]}}]}}]}}"#
+        );
+        let request = ExportRequest::from_json(Signal::Traces, json.as_bytes());
+        let exporter = from_url(&url).expect("a URL");
+        exporter.oneshot(request.expect("OTLP/JSON")).await
     }
 
     /// Serves an exporter over gRPC, and returns its URL.
@@ -409,5 +468,172 @@ mod gateway {
         let last = said.last().expect("a last line");
         assert_eq!(last, "drained delivered=0 retained=0 dropped=0");
         assert_eq!(status, Some(0));
+    }
+
+    /// A backend that answers every request with this HTTP status.
+    async fn answering(status: u16) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let status = axum::http::StatusCode::from_u16(status).expect("a status");
+        let router = axum::Router::new().fallback(move || ready(status));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("otlp+http://{address}?proxy=none")
+    }
+
+    /// A destination to which nobody listens.
+    async fn dead() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        format!("otlp+grpc://{}", listener.local_addr().expect("bound"))
+    }
+
+    #[tokio::test]
+    async fn an_early_answer_goes_to_the_dead_letters_when_the_target_stays_dead() {
+        let dead = dead().await;
+        let letters = ["--dead-letter", "console:?verbosity=normal"];
+        let gateway = Gateway::start(
+            &[
+                &["--to", &dead][..],
+                &letters,
+                &["--ack", "enqueue", "--drain-timeout", "2s"],
+            ]
+            .concat(),
+        )
+        .await;
+        let response = send(format!("otlp+grpc://{}", gateway.grpc)).await;
+        assert_eq!(response.expect("queued").rejected_items(), 0);
+        gateway.signal("-TERM").await;
+        let (status, said, wrote) = gateway.end().await;
+        assert_eq!(
+            said.last().expect("a last line"),
+            "drained delivered=1 retained=0 dropped=0"
+        );
+        assert_eq!(status, Some(0));
+        assert_eq!(wrote.matches("GET /  \n").count(), 1, "{wrote}");
+    }
+
+    #[tokio::test]
+    async fn an_early_answer_without_dead_letters_is_counted_as_dropped() {
+        let dead = dead().await;
+        let gateway =
+            Gateway::start(&["--to", &dead, "--ack", "enqueue", "--drain-timeout", "0.3s"]).await;
+        send(format!("otlp+grpc://{}", gateway.grpc))
+            .await
+            .expect("queued");
+        gateway.signal("-TERM").await;
+        let (status, said, _) = gateway.end().await;
+        assert_eq!(
+            said.last().expect("a last line"),
+            "drained delivered=0 retained=0 dropped=1"
+        );
+        assert_eq!(status, Some(1));
+    }
+
+    #[tokio::test]
+    async fn what_the_target_refuses_for_good_is_a_dead_letter_of_otlp() {
+        let refuses = answering(400).await;
+        let mut backend = backend().await;
+        backend.let_go.add_permits(1);
+        let gateway = Gateway::start(&["--to", &refuses, "--dead-letter", &backend.url]).await;
+        let response = send(format!("otlp+grpc://{}", gateway.grpc))
+            .await
+            .expect("taken");
+        assert_eq!(response.delivered_items(), 1);
+        backend.came.recv().await.expect("the dead letter");
+        gateway.signal("-TERM").await;
+        let (_, said, _) = gateway.end().await;
+        assert_eq!(
+            said.last().expect("a last line"),
+            "drained delivered=1 retained=0 dropped=0"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_drain_delivers_what_the_queue_and_the_batch_hold() {
+        let mut backend = backend().await;
+        let queue = ["--ack", "enqueue", "--queue-bytes", "1000000"];
+        let batch = ["--batch-items", "1000", "--batch-timeout", "3600s"];
+        let rest = ["--rate-items", "1000", "--max-concurrency", "auto"];
+        let gateway =
+            Gateway::start(&[&["--to", &backend.url][..], &queue, &batch, &rest].concat()).await;
+        for _ in 0..3 {
+            send(format!("otlp+grpc://{}", gateway.grpc))
+                .await
+                .expect("queued");
+        }
+        assert!(backend.came.try_recv().is_err(), "the batch is not full");
+        backend.let_go.add_permits(3);
+        gateway.signal("-TERM").await;
+        let (status, said, _) = gateway.end().await;
+        assert_eq!(
+            said,
+            ["draining", "drained delivered=3 retained=0 dropped=0"]
+        );
+        assert_eq!(status, Some(0));
+        backend.came.recv().await.expect("a batch");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_that_rejects_asks_clients_to_slow_down() {
+        let mut backend = backend().await;
+        // Room for one request.
+        let arguments = [
+            "--to",
+            &backend.url,
+            "--overflow",
+            "reject",
+            "--queue-bytes",
+            "1500000",
+        ];
+        let gateway = Gateway::start(&arguments).await;
+        let mut answer = tokio::spawn(send_large(format!("otlp+grpc://{}", gateway.grpc)));
+        tokio::select! {
+            came = backend.came.recv() => came.expect("the backend lives"),
+            early = &mut answer => panic!("not in the queue: {early:?}"),
+        }
+        for url in [
+            format!("otlp+grpc://{}", gateway.grpc),
+            format!("otlp+http://{}?proxy=none", gateway.http),
+        ] {
+            // RESOURCE_EXHAUSTED with RetryInfo, and 429 with Retry-After.
+            let error = send_large(url.clone()).await.expect_err("full");
+            assert_eq!(error.kind(), ErrorKind::Throttled, "{url}: {error}");
+            assert!(
+                matches!(error.retry(), RetryAdvice::After(_)),
+                "{url}: {error:?}"
+            );
+        }
+        backend.let_go.add_permits(1);
+        answer.await.expect("no panic").expect("delivered");
+        gateway.signal("-TERM").await;
+        let (_, said, _) = gateway.end().await;
+        assert_eq!(
+            said.last().expect("a last line"),
+            "drained delivered=1 retained=0 dropped=0"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_fallback_takes_over() {
+        let refuses = answering(401).await;
+        let arguments = [
+            "--to",
+            &refuses,
+            "--fallback",
+            "console:",
+            "--max-concurrency",
+            "2",
+        ];
+        let gateway = Gateway::start(&arguments).await;
+        for _ in 0..2 {
+            let response = send(format!("otlp+grpc://{}", gateway.grpc)).await;
+            assert_eq!(response.expect("taken over").delivered_items(), 1);
+        }
+        gateway.signal("-TERM").await;
+        let (_, said, wrote) = gateway.end().await;
+        assert_eq!(
+            said.last().expect("a last line"),
+            "drained delivered=2 retained=0 dropped=0"
+        );
+        assert_eq!(wrote, "Traces: 1 resource spans, 1 spans\n".repeat(2));
     }
 }

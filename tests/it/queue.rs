@@ -1146,3 +1146,21 @@ async fn an_observer_hears_how_full_it_is_and_what_it_drops() {
     assert_eq!(snapshot.dropped(failed).items, 8);
     assert_eq!(snapshot.queue("queue").unwrap().held.requests, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_at_the_end_of_a_shutdown_is_dropped_and_not_said_to_be_kept() {
+    let deadline = Duration::from_millis(10);
+    let late = Step::FailAfter(deadline - Duration::from_micros(100), down());
+    let Bench {
+        lifecycle,
+        exporter,
+        service,
+        ..
+    } = bench(QueueConfig::new(), [late]);
+    let caller = tokio::spawn(service.oneshot(logs(7)));
+    exporter.wait_for_calls(1).await;
+    let report = lifecycle.shutdown(deadline).await;
+    assert_eq!(report.retained, 0, "nothing in memory outlives the process");
+    assert_eq!(report.refused + report.dropped, 7);
+    assert!(caller.await.unwrap().is_err());
+}
