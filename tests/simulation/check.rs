@@ -171,7 +171,14 @@ fn overall(seen: &Seen) -> Result<Totals, Wrong> {
         workers: u64::from(seen.plan.has_worker),
         ..Totals::default()
     };
-    let counted = report.rejected + report.dropped + report.retained;
+    // A backend tells only how many items of a batch it rejected: some of that may fall to a member
+    // whose caller has gone, while the items are another's.
+    let shared_out = if seen.plan.has_batch {
+        report.cancelled
+    } else {
+        0
+    };
+    let counted = report.rejected + report.dropped + report.retained + shared_out;
     let acknowledged: Vec<&Outcome> = seen
         .outcomes
         .iter()
