@@ -3,7 +3,7 @@
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Writes bytes in the standard alphabet, padded.
-pub(super) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     let (groups, rest) = bytes.as_chunks::<3>();
     for &[a, b, c] in groups {
         out.extend_from_slice(&digits(a, b, c));
@@ -31,7 +31,7 @@ fn digits(a: u8, b: u8, c: u8) -> [u8; 4] {
 /// protobuf demands, and appends the bytes. On anything else it returns `None`, having written
 /// part of them.
 #[cfg(feature = "json")]
-pub(super) fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+pub(crate) fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     let text = match text {
         [text @ .., b'=', b'='] | [text @ .., b'='] => text,
         text => text,

@@ -4,7 +4,7 @@
 /// below `1e21`, else with an exponent of a sign and at least two digits. What JSON has no number
 /// for is written as a string, as the JSON mapping of protobuf has it.
 #[inline]
-pub(super) fn encode(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn encode(out: &mut Vec<u8>, value: f64) {
     if !short(out, value) {
         general(out, value);
     }

@@ -15,7 +15,7 @@ static PAIRS: [[u8; 2]; 256] = {
 
 /// Writes bytes in lower-case hex.
 #[inline]
-pub(super) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     // Ids have one of two lengths: in a buffer of fixed size they are written in one go.
     if let Ok(id) = bytes.try_into() {
         encode_array::<16, 32>(out, id);
@@ -54,7 +54,7 @@ static VALUES: [u8; 256] = {
 /// `None`, having written part of them.
 #[cfg(feature = "json")]
 #[inline]
-pub(super) fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+pub(crate) fn decode(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     // Ids, again, in one go.
     if let Ok(id) = text.try_into() {
         return decode_array::<32, 16>(out, id);

@@ -34,15 +34,15 @@
 //! base64 in either alphabet, padded or not. Unknown fields are ignored, `null` is absent. A 64-bit
 //! integer in the form of a floating-point number (`1.7e18`) is an error, for it has lost digits.
 
-mod base64;
-mod double;
-mod hex;
+pub(crate) mod base64;
+pub(crate) mod double;
+pub(crate) mod hex;
 mod messages;
 #[cfg(feature = "json")]
 mod read;
 #[cfg(feature = "json")]
 mod scalar;
-mod write;
+pub(crate) mod write;
 
 use super::OtlpBytes;
 #[cfg(feature = "json")]

@@ -13,11 +13,11 @@ macro_rules! key {
         concat!(",\"", $name, "\":").as_bytes()
     };
 }
-pub(super) use key;
+pub(crate) use key;
 
 /// Writes a field's name.
 #[inline]
-pub(super) fn name(out: &mut Vec<u8>, key: &[u8]) {
+pub(crate) fn name(out: &mut Vec<u8>, key: &[u8]) {
     if let (Some(b'{'), [_comma, first @ ..]) = (out.last(), key) {
         out.extend_from_slice(first);
     } else {
@@ -27,7 +27,7 @@ pub(super) fn name(out: &mut Vec<u8>, key: &[u8]) {
 
 /// Writes a text field, unless it is empty.
 #[inline]
-pub(super) fn text_field(out: &mut Vec<u8>, key: &[u8], text: Str<'_>) {
+pub(crate) fn text_field(out: &mut Vec<u8>, key: &[u8], text: Str<'_>) {
     if !text.is_empty() {
         name(out, key);
         string(out, text.as_bytes());
@@ -36,7 +36,7 @@ pub(super) fn text_field(out: &mut Vec<u8>, key: &[u8], text: Str<'_>) {
 
 /// Writes an id in hex, unless it is empty.
 #[inline]
-pub(super) fn id_field(out: &mut Vec<u8>, key: &[u8], id: &[u8]) {
+pub(crate) fn id_field(out: &mut Vec<u8>, key: &[u8], id: &[u8]) {
     if !id.is_empty() {
         name(out, key);
         out.push(b'"');
@@ -47,7 +47,7 @@ pub(super) fn id_field(out: &mut Vec<u8>, key: &[u8], id: &[u8]) {
 
 /// Writes a 64-bit integer, as a string, unless it is 0.
 #[inline]
-pub(super) fn long_field(out: &mut Vec<u8>, key: &[u8], value: u64) {
+pub(crate) fn long_field(out: &mut Vec<u8>, key: &[u8], value: u64) {
     if value != 0 {
         name(out, key);
         long(out, value);
@@ -56,7 +56,7 @@ pub(super) fn long_field(out: &mut Vec<u8>, key: &[u8], value: u64) {
 
 /// Writes an integer of up to 32 bits, unless it is 0.
 #[inline]
-pub(super) fn short_field<T: itoa::Integer + Default + PartialEq>(
+pub(crate) fn short_field<T: itoa::Integer + Default + PartialEq>(
     out: &mut Vec<u8>,
     key: &[u8],
     value: T,
@@ -69,7 +69,7 @@ pub(super) fn short_field<T: itoa::Integer + Default + PartialEq>(
 
 /// Writes a double, if there is one.
 #[inline]
-pub(super) fn double_field(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
+pub(crate) fn double_field(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     if let Some(value) = value {
         name(out, key);
         double::encode(out, value);
@@ -78,7 +78,7 @@ pub(super) fn double_field(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
 
 /// Writes a list field, each value by `each`, unless the list is empty.
 #[inline]
-pub(super) fn list_field<T>(
+pub(crate) fn list_field<T>(
     out: &mut Vec<u8>,
     key: &[u8],
     values: impl Iterator<Item = T>,
@@ -102,7 +102,7 @@ pub(super) fn list_field<T>(
 
 /// Writes a list of counts, which are mostly small, unless the list is empty.
 #[inline]
-pub(super) fn counts_field(out: &mut Vec<u8>, key: &[u8], counts: impl Iterator<Item = u64>) {
+pub(crate) fn counts_field(out: &mut Vec<u8>, key: &[u8], counts: impl Iterator<Item = u64>) {
     each_with_comma(out, key, counts, |out, count| {
         // Lossless: each digit is below 10.
         let digit = |unit: u64| b'0' + (count / unit % 10) as u8;
@@ -122,7 +122,7 @@ pub(super) fn counts_field(out: &mut Vec<u8>, key: &[u8], counts: impl Iterator<
 
 /// Writes a list of doubles, unless it is empty.
 #[inline]
-pub(super) fn doubles_field(out: &mut Vec<u8>, key: &[u8], values: impl Iterator<Item = f64>) {
+pub(crate) fn doubles_field(out: &mut Vec<u8>, key: &[u8], values: impl Iterator<Item = f64>) {
     each_with_comma(out, key, values, |out, value| {
         double::encode(out, value);
         out.push(b',');
@@ -153,14 +153,14 @@ fn each_with_comma<T>(
 
 /// Writes a 64-bit integer: a string, for a number would lose digits in JavaScript.
 #[inline]
-pub(super) fn long<T: itoa::Integer>(out: &mut Vec<u8>, value: T) {
+pub(crate) fn long<T: itoa::Integer>(out: &mut Vec<u8>, value: T) {
     out.push(b'"');
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     out.push(b'"');
 }
 
 /// Writes bytes: a string in base64.
-pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     base64::encode(out, bytes);
     out.push(b'"');
@@ -168,7 +168,7 @@ pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Writes text that is known to be UTF-8.
 #[inline]
-pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     string_body(out, text);
     out.push(b'"');
@@ -176,7 +176,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Writes text without the quotes around it.
 #[inline]
-pub(super) fn string_body(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn string_body(out: &mut Vec<u8>, text: &[u8]) {
     let clean = clean(text);
     if clean == text.len() {
         out.extend_from_slice(text);
