@@ -191,8 +191,12 @@ fn undisturbed(rounds: &[f64]) -> f64 {
 
 /// Runs the groups through criterion, then prints the table of ratios.
 ///
-/// With `RATIOS_ONLY` set criterion is left out; with criterion's `--test` the table is.
+/// With `RATIOS_ONLY` set criterion is left out; with criterion's `--test` the table is. An argument
+/// that is no option leaves the groups with that in their name.
 pub(crate) fn run(mut groups: Vec<Group<'_>>) {
+    if let Some(part) = std::env::args().skip(1).find(|arg| !arg.starts_with('-')) {
+        groups.retain(|group| group.name.contains(&part));
+    }
     if std::env::var_os("RATIOS_ONLY").is_none() {
         let mut criterion = Criterion::default()
             .sample_size(20)
