@@ -71,7 +71,7 @@ fn decimal(out: &mut Vec<u8>, number: f64) {
 pub(crate) fn object(out: &mut Vec<u8>, values: Attributes<'_>) {
     let mut sorted: Vec<(Str<'_>, AnyValue<'_>)> = values.iter().collect();
     // Stable: of equal keys the last stays the last.
-    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    sorted.sort_by_key(|(key, _)| *key);
     out.push(b'{');
     let mut rest = sorted.iter().peekable();
     while let Some((key, value)) = rest.next() {
