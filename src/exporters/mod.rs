@@ -23,3 +23,5 @@ pub mod console;
 pub mod http;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;
+#[cfg(feature = "_prometheus")]
+pub mod prometheus;
