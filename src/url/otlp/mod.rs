@@ -4,8 +4,6 @@
 mod grpc;
 #[cfg(feature = "otlp-http")]
 mod http;
-#[cfg(feature = "tls")]
-mod tls;
 
 #[cfg(feature = "otlp-grpc")]
 pub(super) use self::grpc::grpc;
@@ -17,6 +15,8 @@ pub(super) use self::grpc::unix;
 pub(super) use self::http::http;
 #[cfg(all(feature = "otlp-http", feature = "tls"))]
 pub(super) use self::http::https;
+#[cfg(feature = "tls")]
+use super::tls;
 use super::value::one_of;
 use crate::Compression;
 
