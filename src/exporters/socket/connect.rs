@@ -151,3 +151,57 @@ fn tls_connector(
 fn unavailable(message: &'static str, error: io::Error) -> ExportError {
     ExportError::new(ErrorKind::Unavailable, message).with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn connected(options: SocketOptions) -> (TcpStream, Connector) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoint = Endpoint::parse(&address.to_string(), None).unwrap();
+        let connector = Connector::new(endpoint, options).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        connector.tune(&stream);
+        (stream, connector)
+    }
+
+    /// A half-open connection takes what is written to it: probes and the limit on silence are
+    /// what ends it.
+    #[tokio::test]
+    async fn pitfall_a_connection_that_is_half_open_is_found_by_default() {
+        let (stream, _) = connected(SocketOptions::default()).await;
+        let socket = SockRef::from(&stream);
+        assert!(stream.nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(
+                socket.tcp_keepalive_time().unwrap(),
+                Duration::from_secs(60)
+            );
+            assert_eq!(
+                socket.tcp_keepalive_interval().unwrap(),
+                Duration::from_secs(10)
+            );
+            let timeout = socket.tcp_user_timeout().unwrap();
+            assert_eq!(timeout, Some(Duration::from_secs(30)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_wanted_is_left_alone() {
+        let options = SocketOptions::default()
+            .no_keepalive()
+            .no_acknowledge_timeout()
+            .nodelay(false)
+            .send_buffer_bytes(10_000);
+        let (stream, _) = connected(options).await;
+        let socket = SockRef::from(&stream);
+        assert!(!stream.nodelay().unwrap());
+        assert!(!socket.keepalive().unwrap());
+        assert!((10_000..=20_000).contains(&socket.send_buffer_size().unwrap()));
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), None);
+    }
+}
