@@ -14,7 +14,7 @@ use super::{assert_line, exporter};
 use crate::support::{
     backend::telemetry,
     http_server::nobody,
-    listener::{Listener, SOON, line, within},
+    listener::{Listener, SOON, within},
 };
 
 /// More than the buffers of two sockets hold.
@@ -191,7 +191,9 @@ async fn a_request_that_is_dropped_half_written_takes_its_connection_along() {
     let mut second = listener.accept().await;
     assert_line(&mut second, &small()).await;
     // The first ends in the middle of its line.
-    assert_eq!(within(line(&mut first)).await, None);
+    let mut rest = Vec::new();
+    within(first.read_to_end(&mut rest)).await.unwrap();
+    assert!(!rest.is_empty() && !rest.contains(&b'\n'));
 }
 
 #[tokio::test]
