@@ -10,12 +10,17 @@
     reason = "a benchmark stops at the first surprise, and measures in real time"
 )]
 
+#[path = "encoders/syslog.rs"]
+mod syslog;
+#[path = "encoders/tcp.rs"]
+mod tcp;
+
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod support;
 
 use support::table::{self, Group};
 
 fn main() {
-    let groups: Vec<Group<'static>> = Vec::new();
+    let groups: Vec<Group<'static>> = vec![tcp::group(), syslog::group()];
     table::run(groups);
 }

@@ -16,6 +16,8 @@
 //! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `console::ConsoleExporter` | all | `console:` |
+//! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
+//! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
 
 #[cfg(feature = "console")]
 pub mod console;
@@ -25,3 +27,9 @@ pub mod http;
 pub mod otlp;
 #[cfg(feature = "_prometheus")]
 pub mod prometheus;
+#[cfg(feature = "_socket")]
+pub mod socket;
+#[cfg(feature = "syslog")]
+pub mod syslog;
+#[cfg(feature = "tcp")]
+pub mod tcp;

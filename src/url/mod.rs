@@ -16,6 +16,12 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "_socket")]
+mod socket;
+#[cfg(feature = "syslog")]
+mod syslog;
+#[cfg(feature = "tcp")]
+mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
@@ -49,8 +55,13 @@ use crate::BoxExporter;
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
+/// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
+/// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
+/// | `syslog+tcp://host:514` | syslog: logs only | `syslog` |
+/// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
 ///
-/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
+/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS; syslog's
+/// are 514 and 6514; `tcp` has none of its own.
 ///
 /// # Parameters
 ///
@@ -61,19 +72,33 @@ use crate::BoxExporter;
 /// |---|---|---|
 /// | `compression` | OTLP | `none`, `gzip`, `zstd`, `deflate` |
 /// | `timeout` | OTLP | of one attempt: a duration, or `none` |
-/// | `connect_timeout` | OTLP | a duration |
+/// | `connect_timeout` | OTLP, TCP, syslog | a duration |
 /// | `header.NAME` | OTLP | sent with each request |
 /// | `user_agent` | OTLP | text |
-/// | `max_request_bytes` | OTLP | a size |
-/// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
-/// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
+/// | `max_request_bytes` | OTLP, TCP | a size |
+/// | `keepalive` | OTLP/gRPC, TCP, syslog | a duration: after which silence the server is pinged; or `none` |
+/// | `encoding` | OTLP/HTTP, TCP | `protobuf`, `json` |
 /// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
-/// | `server_name` | gRPC over TLS | the name that the server's certificate must have |
+/// | `server_name` | gRPC, TCP and syslog over TLS | the name that the server's certificate must have |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
+/// | `connections` | TCP, syslog | how many at most: a number |
+/// | `write_timeout` | TCP, syslog | of one request: a duration, or `none` |
+/// | `acknowledge_timeout` | TCP, syslog | a duration: how long the peer's host may be silent about what was written; or `none` |
+/// | `nodelay` | TCP, syslog | `true`, `false` |
+/// | `send_buffer` | TCP, syslog | a size |
+/// | `only` | TCP | `traces`, `metrics`, `logs`: needed with `encoding=protobuf` |
+/// | `framing` | syslog | `octet-counting`, `line-feed` |
+/// | `facility` | syslog | `user`, `daemon`, `local0` and so on |
+/// | `gravest` | syslog | `emerg`, `alert`, `crit`, `err`, `warning`, `notice`, `info`, `debug` |
+/// | `host_name` | syslog | of resources that have none: text |
+/// | `enterprise_number` | syslog | a number |
+/// | `resource_attributes` | syslog | `true`, `false` |
+/// | `max_message_bytes` | syslog | a size of 480 bytes or more |
+/// | `byte_order_mark` | syslog | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
 /// User and password of an OTLP/HTTP URL are sent as Basic authentication.
@@ -153,6 +178,26 @@ static SCHEMES: &[Scheme] = &[
         name: "console",
         features: "the Cargo feature `console`",
         build: compiled_in!(feature = "console", console::console),
+    },
+    Scheme {
+        name: "tcp",
+        features: "the Cargo feature `tcp`",
+        build: compiled_in!(feature = "tcp", tcp::plain),
+    },
+    Scheme {
+        name: "tcp+tls",
+        features: "the Cargo features `tcp` and `tls`",
+        build: compiled_in!(all(feature = "tcp", feature = "tls"), tcp::tls),
+    },
+    Scheme {
+        name: "syslog+tcp",
+        features: "the Cargo feature `syslog`",
+        build: compiled_in!(feature = "syslog", syslog::plain),
+    },
+    Scheme {
+        name: "syslog+tls",
+        features: "the Cargo features `syslog` and `tls`",
+        build: compiled_in!(all(feature = "syslog", feature = "tls"), syslog::tls),
     },
 ];
 

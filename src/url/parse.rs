@@ -47,6 +47,17 @@ impl Target {
         }
     }
 
+    /// Host, and port if there is one, as they stand in the URL.
+    pub(super) fn host_and_port(&self) -> Result<String, UrlError> {
+        match self.url.port() {
+            Some(port) => self.authority(port),
+            None => {
+                let authority = self.authority(0)?;
+                Ok(authority.trim_end_matches(":0").to_owned())
+            }
+        }
+    }
+
     /// `user:password@`, or nothing.
     pub(super) fn user_info(&self) -> String {
         match (self.url.username(), self.url.password()) {

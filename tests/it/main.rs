@@ -35,6 +35,8 @@ mod receiver_http;
 mod retry;
 mod route;
 mod split;
+mod syslog;
+mod tcp;
 mod timeout;
 mod tower_layers;
 mod url;
