@@ -67,6 +67,7 @@
 //! | Feature | What it adds |
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
+//! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
 //! | `console` | the console exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
