@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{AgentProtocol, JaegerUdpExporter, NAME, Shared, socket::Agent};
+use super::{AgentProtocol, JaegerUdpExporter, NAME, Options, Shared, socket::Agent};
 use crate::{
     ErrorKind, ExportError,
     exporters::jaeger::{encode::EncodeOptions, encode_options},
@@ -114,8 +114,8 @@ impl JaegerUdpBuilder {
             )));
         }
         let port = self.port.unwrap_or(self.protocol.port());
-        let shared = Shared {
-            agent: Agent::new(host.to_owned(), port),
+        let agent = Agent::new(host.to_owned(), port);
+        let options = Options {
             protocol: self.protocol,
             encode: self.encode,
             max_packet_bytes: self.max_packet_bytes,
@@ -123,7 +123,7 @@ impl JaegerUdpBuilder {
             timeout: self.timeout,
         };
         Ok(JaegerUdpExporter {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared { agent, options }),
         })
     }
 }

@@ -101,6 +101,10 @@ pub struct JaegerUdpExporter {
 
 struct Shared {
     agent: Agent,
+    options: Options,
+}
+
+struct Options {
     protocol: AgentProtocol,
     encode: EncodeOptions,
     max_packet_bytes: usize,
@@ -121,10 +125,10 @@ impl fmt::Debug for JaegerUdpExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JaegerUdpExporter")
             .field("endpoint", &self.shared.agent.shown())
-            .field("protocol", &self.shared.protocol)
-            .field("encode", &self.shared.encode)
-            .field("max_packet_bytes", &self.shared.max_packet_bytes)
-            .field("timeout", &self.shared.timeout)
+            .field("protocol", &self.shared.options.protocol)
+            .field("encode", &self.shared.options.encode)
+            .field("max_packet_bytes", &self.shared.options.max_packet_bytes)
+            .field("timeout", &self.shared.options.timeout)
             .finish()
     }
 }
@@ -141,14 +145,25 @@ impl Service<ExportRequest> for JaegerUdpExporter {
     fn call(&mut self, request: ExportRequest) -> JaegerUdpFuture {
         let shared = Arc::clone(&self.shared);
         JaegerUdpFuture(Box::pin(async move {
-            let outcome = shared.export(&request).await;
+            let outcome = shared.options.export(&shared.agent, &request).await;
             outcome.map_err(|error| error.with_exporter(NAME, Arc::clone(shared.agent.shown())))
         }))
     }
 }
 
-impl Shared {
-    async fn export(&self, request: &ExportRequest) -> Result<ExportResponse, ExportError> {
+/// Where datagrams go.
+trait Datagrams {
+    /// Where that is, without secrets.
+    fn shown(&self) -> &Arc<str>;
+    fn send(&self, datagram: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Options {
+    async fn export<D: Datagrams>(
+        &self,
+        agent: &D,
+        request: &ExportRequest,
+    ) -> Result<ExportResponse, ExportError> {
         let Some(traces) = request.traces() else {
             return Err(unsupported(request.signal()));
         };
@@ -166,7 +181,7 @@ impl Shared {
                 break;
             };
             if batch.spans > 0 {
-                match before(deadline, self.agent.send(&datagram)).await {
+                match before(deadline, agent.send(&datagram)).await {
                     Some(Ok(())) => {}
                     Some(Err(error)) if socket::is_too_large(&error) => {
                         if batch.spans > 1 {
@@ -188,7 +203,7 @@ impl Shared {
             }
             tally.settle(batch);
         }
-        let destination = format!("{NAME} exporter ({})", self.agent.shown());
+        let destination = format!("{NAME} exporter ({})", agent.shown());
         tally.finish(request, &destination)
     }
 
@@ -254,3 +269,6 @@ impl fmt::Debug for JaegerUdpFuture {
         f.debug_struct("JaegerUdpFuture").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::net::{UdpSocket, lookup_host};
 
+use super::Datagrams;
+
 /// An agent by its name. Connected when it is needed, so that a name that changes its address is
 /// followed after the first failure.
 pub(super) struct Agent {
@@ -41,34 +43,6 @@ impl Agent {
         }
     }
 
-    pub(super) const fn shown(&self) -> &Arc<str> {
-        &self.shown
-    }
-
-    /// Sends a datagram. After a failure the connection is forgotten, unless the datagram itself
-    /// is to blame.
-    pub(super) async fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        let current = self.connection().clone();
-        let mut connection = match current {
-            Some(connection) => connection,
-            None => self.connect(self.look_up().await?).await?,
-        };
-        loop {
-            let Err(error) = connection.send(datagram).await else {
-                return Ok(());
-            };
-            if is_too_large(&error) {
-                return Err(error);
-            }
-            *self.connection() = None;
-            if error.kind() != io::ErrorKind::ConnectionRefused || connection.others.is_empty() {
-                return Err(error);
-            }
-            // A name with two addresses, such as `localhost`, and an agent on one of them.
-            connection = self.connect(connection.others.clone()).await?;
-        }
-    }
-
     fn connection(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
         self.connection
             .lock()
@@ -99,6 +73,36 @@ impl Agent {
     }
 }
 
+impl Datagrams for Agent {
+    fn shown(&self) -> &Arc<str> {
+        &self.shown
+    }
+
+    /// Sends a datagram. After a failure the connection is forgotten, unless the datagram itself
+    /// is to blame.
+    async fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        let current = self.connection().clone();
+        let mut connection = match current {
+            Some(connection) => connection,
+            None => self.connect(self.look_up().await?).await?,
+        };
+        loop {
+            let Err(error) = connection.send(datagram).await else {
+                return Ok(());
+            };
+            if is_too_large(&error) {
+                return Err(error);
+            }
+            *self.connection() = None;
+            if error.kind() != io::ErrorKind::ConnectionRefused || connection.others.is_empty() {
+                return Err(error);
+            }
+            // A name with two addresses, such as `localhost`, and an agent on one of them.
+            connection = self.connect(connection.others.clone()).await?;
+        }
+    }
+}
+
 async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -120,14 +124,16 @@ impl Connection {
     }
 }
 
-/// Whether the system says that the datagram is larger than it sends: `EMSGSIZE`.
+/// What the system says if a datagram is larger than it sends.
+pub(super) const EMSGSIZE: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+    90
+} else if cfg!(windows) {
+    10_040
+} else {
+    40
+};
+
+/// Whether the system says that the datagram is larger than it sends.
 pub(super) fn is_too_large(error: &io::Error) -> bool {
-    const EMSGSIZE: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
-        90
-    } else if cfg!(windows) {
-        10_040
-    } else {
-        40
-    };
     error.raw_os_error() == Some(EMSGSIZE)
 }
