@@ -26,12 +26,12 @@ const DROPPED_ATTRIBUTES: &[u8] = b"otel.dropped_attributes_count";
 const DROPPED_EVENTS: &[u8] = b"otel.dropped_events_count";
 const DROPPED_LINKS: &[u8] = b"otel.dropped_links_count";
 
-/// Why a span cannot be a span of Jaeger.
+/// The id for which a span cannot be a span of Jaeger.
 #[derive(Debug)]
-pub(super) enum Invalid {
-    TraceId,
-    SpanId,
-    ParentSpanId,
+pub(super) enum BadId {
+    Trace,
+    Span,
+    ParentSpan,
 }
 
 /// The tags that all spans of a scope have in common, written once.
@@ -90,19 +90,19 @@ pub(super) fn write<P: Protocol>(
     span: &Span<'_>,
     scope: &ScopeTags,
     options: &EncodeOptions,
-) -> Result<(), Invalid> {
-    let (high, low) = trace_id(span.trace_id()).ok_or(Invalid::TraceId)?;
-    let id = span_id(span.span_id()).ok_or(Invalid::SpanId)?;
+) -> Result<(), BadId> {
+    let (high, low) = trace_id(span.trace_id()).ok_or(BadId::Trace)?;
+    let id = span_id(span.span_id()).ok_or(BadId::Span)?;
     if (high, low) == (0, 0) {
-        return Err(Invalid::TraceId);
+        return Err(BadId::Trace);
     }
     if id == 0 {
-        return Err(Invalid::SpanId);
+        return Err(BadId::Span);
     }
     let parent = if span.parent_span_id().is_empty() {
         0
     } else {
-        span_id(span.parent_span_id()).ok_or(Invalid::ParentSpanId)?
+        span_id(span.parent_span_id()).ok_or(BadId::ParentSpan)?
     };
     P::i64_field(out, 1, 0, low);
     P::i64_field(out, 2, 1, high);
