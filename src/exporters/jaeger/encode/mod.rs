@@ -49,6 +49,7 @@
 //! A span with an invalid trace or span id, one whose parent id has the wrong length, and one that
 //! alone is larger than the limit: each is rejected, counted and named, and its neighbours live.
 
+mod log;
 mod position;
 mod process;
 mod span;
