@@ -233,6 +233,9 @@ impl<'a> Batches<'a> {
             items: self.position.item()..self.position.item(),
             ..Batch::default()
         };
+        // Thrift takes about half as much again as protobuf.
+        let guess = self.position.group_size().saturating_mul(2);
+        out.reserve(guess.min(self.fill_bytes));
         let list = self.open::<P>(out);
         let mut count = 0;
         while let Some(next) = self.position.next() {
