@@ -18,9 +18,13 @@ mod tcp;
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod support;
 
-use support::table::{self, Group};
+#[path = "encoders/jaeger.rs"]
+mod jaeger;
+
+use support::table;
 
 fn main() {
-    let groups: Vec<Group<'static>> = vec![tcp::group(), syslog::group()];
+    let mut groups = vec![tcp::group(), syslog::group()];
+    groups.extend(jaeger::groups());
     table::run(groups);
 }

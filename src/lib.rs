@@ -67,6 +67,7 @@
 //! | Feature | What it adds |
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
+//! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
 //! | `console` | the console exporter |
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
 //! | `syslog` | the syslog exporter |

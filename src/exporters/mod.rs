@@ -15,6 +15,8 @@
 //! |---|---|---|
 //! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
+//! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
+//! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
@@ -23,6 +25,8 @@
 pub mod console;
 #[cfg(feature = "_http_client")]
 pub mod http;
+#[cfg(feature = "jaeger")]
+pub mod jaeger;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;
 #[cfg(feature = "_prometheus")]

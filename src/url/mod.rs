@@ -7,6 +7,8 @@ mod console;
 mod error;
 #[cfg(feature = "_http_client")]
 mod http;
+#[cfg(feature = "jaeger")]
+mod jaeger;
 #[cfg(feature = "_compression")]
 mod options;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
@@ -54,14 +56,18 @@ use crate::BoxExporter;
 /// | `otlp+unix:///run/otel.sock` | the same over a Unix socket | `otlp-grpc` |
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
+/// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
+/// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
+/// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 /// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
 /// | `syslog+tcp://host:514` | syslog: logs only | `syslog` |
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
 ///
-/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS; syslog's
-/// are 514 and 6514; `tcp` has none of its own.
+/// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
+/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
+/// and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
 ///
@@ -70,19 +76,25 @@ use crate::BoxExporter;
 ///
 /// | parameter | for | value |
 /// |---|---|---|
-/// | `compression` | OTLP | `none`, `gzip`, `zstd`, `deflate` |
-/// | `timeout` | OTLP | of one attempt: a duration, or `none` |
-/// | `connect_timeout` | OTLP, TCP, syslog | a duration |
-/// | `header.NAME` | OTLP | sent with each request |
-/// | `user_agent` | OTLP | text |
-/// | `max_request_bytes` | OTLP, TCP | a size |
+/// | `compression` | OTLP, HTTP | `none`, `gzip`, `zstd`, `deflate`: those that the backend reads |
+/// | `timeout` | OTLP, HTTP, Jaeger over UDP | of one attempt: a duration, or `none` |
+/// | `connect_timeout` | OTLP, HTTP, TCP, syslog | a duration |
+/// | `header.NAME` | OTLP, HTTP | sent with each request |
+/// | `user_agent` | OTLP, HTTP | text |
+/// | `max_request_bytes` | OTLP, HTTP, TCP | a size |
+/// | `proxy` | HTTP | a URL, or `none`; by default the environment is asked |
 /// | `keepalive` | OTLP/gRPC, TCP, syslog | a duration: after which silence the server is pinged; or `none` |
-/// | `encoding` | OTLP/HTTP, TCP | `protobuf`, `json` |
-/// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
 /// | `server_name` | gRPC, TCP and syslog over TLS | the name that the server's certificate must have |
+/// | `encoding` | OTLP/HTTP, TCP | `protobuf`, `json` |
+/// | `protocol` | Jaeger over UDP | `compact`, `binary` |
+/// | `max_packet_bytes` | Jaeger over UDP | a size: of a datagram |
+/// | `unknown_service` | Jaeger | text: the name of a service that has none |
+/// | `internal_kind` | Jaeger | `true`, `false`: whether internal spans say so |
+/// | `scope_attributes` | Jaeger | `true`, `false`: whether spans have those of their scope |
+/// | `link_logs` | Jaeger | `true`, `false`: whether links are logs too |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
 /// | `connections` | TCP, syslog | how many at most: a number |
@@ -101,7 +113,7 @@ use crate::BoxExporter;
 /// | `byte_order_mark` | syslog | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
-/// User and password of an OTLP/HTTP URL are sent as Basic authentication.
+/// User and password of an HTTP exporter's URL are sent as Basic authentication.
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
@@ -173,6 +185,21 @@ static SCHEMES: &[Scheme] = &[
         name: "otlp+https",
         features: "the Cargo features `otlp-http` and `tls`",
         build: compiled_in!(all(feature = "otlp-http", feature = "tls"), otlp::https),
+    },
+    Scheme {
+        name: "jaeger+http",
+        features: "the Cargo feature `jaeger`",
+        build: compiled_in!(feature = "jaeger", jaeger::http),
+    },
+    Scheme {
+        name: "jaeger+https",
+        features: "the Cargo features `jaeger` and `tls`",
+        build: compiled_in!(all(feature = "jaeger", feature = "tls"), jaeger::https),
+    },
+    Scheme {
+        name: "jaeger+udp",
+        features: "the Cargo feature `jaeger`",
+        build: compiled_in!(feature = "jaeger", jaeger::udp),
     },
     Scheme {
         name: "console",

@@ -14,7 +14,7 @@ pub(super) fn endpoint(target: &mut Target) -> Result<(String, SocketOptions), U
         return Err(UrlError::new("user information", message));
     }
     target.no_path()?;
-    let endpoint = target.host_and_port()?;
+    let endpoint = target.authority_as_given()?;
     let params = &mut target.params;
     let mut options = SocketOptions::default();
     if let Some(value) = params.read("connections", number)? {

@@ -198,7 +198,8 @@ macro_rules! http_options {
             /// Sets the largest body sent, in bytes before compression. A larger one fails with
             /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) and is not sent; a
             /// [`split`](crate::layers::split) layer above then halves the request. The default
-            /// stands in the [table](Self).
+            /// stands in the [table](Self), and so does what is done instead by an exporter that
+            /// can send one request as several.
             #[must_use]
             pub const fn max_request_bytes(mut self, bytes: usize) -> Self {
                 self.http.max_request_bytes = bytes;
