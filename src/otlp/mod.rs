@@ -40,6 +40,7 @@ mod merge;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 pub(crate) mod response;
 pub(crate) mod schema;
+mod select;
 mod signal;
 mod split;
 #[cfg_attr(not(test), allow(dead_code, reason = "only some exporters write text"))]

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::{Limits, OtlpBytes};
 use piece::Piece;
 use walk::{Cut, Walk};
-pub(super) use walk::{Frame, resources};
+pub(super) use walk::{Frame, path, resources};
 
 impl OtlpBytes {
     /// Cuts into pieces within these limits, from front to back, each as large as they allow. What

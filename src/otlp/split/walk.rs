@@ -13,7 +13,7 @@ const DATA: u32 = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11;
 
 /// For each message around an item, from the request inwards, the fields (as bits) in which the
 /// next one stands. Canonical form has them side by side.
-const fn path(signal: Signal) -> &'static [u32] {
+pub(in crate::otlp) const fn path(signal: Signal) -> &'static [u32] {
     match signal {
         Signal::Traces | Signal::Logs => &[1 << 1, 1 << 2, 1 << 2],
         Signal::Metrics => &[1 << 1, 1 << 2, 1 << 2, DATA, 1 << 1],
@@ -47,6 +47,20 @@ impl Frame {
     pub(in crate::otlp) fn root(bytes: &[u8], children: u32) -> Self {
         let whole = Self {
             end: bytes.len(),
+            ..Self::default()
+        };
+        whole.with_children(bytes, children)
+    }
+
+    /// A message inside, by the range of its body.
+    pub(in crate::otlp) fn message(
+        bytes: &[u8],
+        body: std::ops::Range<usize>,
+        children: u32,
+    ) -> Self {
+        let whole = Self {
+            body: body.start,
+            end: body.end,
             ..Self::default()
         };
         whole.with_children(bytes, children)
