@@ -17,12 +17,15 @@
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
 //! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
+//! | `elasticsearch::ElasticsearchExporter` | all | `elasticsearch+http://`, `elasticsearch+https://`, `opensearch+http://`, `opensearch+https://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
 
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "elasticsearch")]
+pub mod elasticsearch;
 #[cfg(feature = "_http_client")]
 pub mod http;
 #[cfg(feature = "jaeger")]

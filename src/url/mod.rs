@@ -4,6 +4,8 @@
 
 #[cfg(feature = "console")]
 mod console;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod error;
 #[cfg(feature = "_http_client")]
 mod http;
@@ -59,6 +61,10 @@ use crate::BoxExporter;
 /// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
 /// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
 /// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
+/// | `elasticsearch+http://host:9200` | Elasticsearch | `elasticsearch` |
+/// | `elasticsearch+https://host:443` | the same over TLS | `elasticsearch`, `tls` |
+/// | `opensearch+http://host:9200` | OpenSearch | `elasticsearch` |
+/// | `opensearch+https://host:443` | the same over TLS | `elasticsearch`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 /// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
@@ -66,7 +72,7 @@ use crate::BoxExporter;
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
-/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
+/// 6831 for compact and 6832 for binary datagrams; Elasticsearch: 9200; syslog: 514, 6514 over TLS), and 443 for HTTP
 /// and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
@@ -95,6 +101,16 @@ use crate::BoxExporter;
 /// | `internal_kind` | Jaeger | `true`, `false`: whether internal spans say so |
 /// | `scope_attributes` | Jaeger | `true`, `false`: whether spans have those of their scope |
 /// | `link_logs` | Jaeger | `true`, `false`: whether links are logs too |
+/// | `node` | Elasticsearch | other nodes of the cluster: `host:port`, with commas between |
+/// | `api_key` | Elasticsearch | the key, in base64 or as `id:key` |
+/// | `mapping` | Elasticsearch | `otel`, `bodymap` |
+/// | `prefix` | Elasticsearch | text: to `PREFIX-traces` and so on, in place of data streams |
+/// | `traces_index`, `metrics_index`, `logs_index` | Elasticsearch | where all of a kind go |
+/// | `dataset`, `namespace` | Elasticsearch | of telemetry that names none: text |
+/// | `action` | Elasticsearch | `create`, `index` |
+/// | `document_ids` | Elasticsearch | `server`, `content`, `attribute` |
+/// | `pipeline` | Elasticsearch | the name of an ingest pipeline |
+/// | `require_data_stream` | Elasticsearch | `true`, `false` |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
 /// | `connections` | TCP, syslog | how many at most: a number |
@@ -200,6 +216,32 @@ static SCHEMES: &[Scheme] = &[
         name: "jaeger+udp",
         features: "the Cargo feature `jaeger`",
         build: compiled_in!(feature = "jaeger", jaeger::udp),
+    },
+    Scheme {
+        name: "elasticsearch+http",
+        features: "the Cargo feature `elasticsearch`",
+        build: compiled_in!(feature = "elasticsearch", elasticsearch::http),
+    },
+    Scheme {
+        name: "elasticsearch+https",
+        features: "the Cargo features `elasticsearch` and `tls`",
+        build: compiled_in!(
+            all(feature = "elasticsearch", feature = "tls"),
+            elasticsearch::https
+        ),
+    },
+    Scheme {
+        name: "opensearch+http",
+        features: "the Cargo feature `elasticsearch`",
+        build: compiled_in!(feature = "elasticsearch", elasticsearch::opensearch_http),
+    },
+    Scheme {
+        name: "opensearch+https",
+        features: "the Cargo features `elasticsearch` and `tls`",
+        build: compiled_in!(
+            all(feature = "elasticsearch", feature = "tls"),
+            elasticsearch::opensearch_https
+        ),
     },
     Scheme {
         name: "console",
