@@ -261,10 +261,10 @@ mod tests {
 
     #[test]
     fn names_are_sanitised() {
-        let dataset = |text| sanitised(text, "-\\/*?\"<>| ,#:", 95);
+        let dataset = |text: &str| sanitised(text, "-\\/*?\"<>| ,#:", 95);
         assert_eq!(dataset("My-App"), "my_app");
         assert_eq!(dataset("a-\\/*?\"<>| ,#:z"), "a_____________z");
-        let namespace = |text| sanitised(text, "\\/*?\"<>| ,#:", 100);
+        let namespace = |text: &str| sanitised(text, "\\/*?\"<>| ,#:", 100);
         assert_eq!(namespace("Prod-1/x"), "prod-1_x");
         assert_eq!(dataset(&"x".repeat(200)).len(), 95);
         assert_eq!(dataset(&"é".repeat(200)).len(), 94, "between two letters");
