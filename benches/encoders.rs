@@ -18,6 +18,8 @@ mod tcp;
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod support;
 
+#[path = "encoders/elasticsearch.rs"]
+mod elasticsearch;
 #[path = "encoders/jaeger.rs"]
 mod jaeger;
 
@@ -26,5 +28,6 @@ use support::table;
 fn main() {
     let mut groups = vec![tcp::group(), syslog::group()];
     groups.extend(jaeger::groups());
+    groups.extend(elasticsearch::groups());
     table::run(groups);
 }

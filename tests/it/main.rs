@@ -15,6 +15,7 @@ mod batch;
 mod circuit_breaker;
 mod compression;
 mod console;
+mod elasticsearch;
 mod env;
 mod examples;
 mod fallback;

@@ -45,8 +45,9 @@
 //! - Two doubles `*.geo.location.lat` and `*.geo.location.lon` become one point. Of equal keys
 //!   the last is kept. A number that is not finite is `null` in an attribute.
 //! - A data point is rejected, with a count and a reason, if it is a histogram with cumulative
-//!   temporality, a value that is not finite, or the second of its metric with the same
-//!   attributes in the same millisecond. One that says that it has no value is left out.
+//!   temporality, a value that is not finite, or, in data streams of Elasticsearch, the second
+//!   of its metric with the same attributes in the same millisecond. One that says that it has no
+//!   value is left out.
 //! - Not written, as the layout has no place for it: flags, entities, exemplars, and descriptions
 //!   and metadata of metrics; quantiles of summaries, minima and maxima of histograms.
 //!

@@ -648,6 +648,21 @@ fn a_second_point_of_the_same_name_is_rejected_and_counted() {
     );
 }
 
+/// Other indices have no rule of one document for each series and millisecond.
+#[test]
+fn a_second_point_of_the_same_name_has_a_document_of_its_own_elsewhere() {
+    let point = |value: u32| format!(r#"{{"timeUnixNano":"5000000","asInt":"{value}"}}"#);
+    let m = gauge("m", &[point(1), point(2), point(3)].join(","));
+    let json = metrics(&[m, gauge("n", &point(4))].join(","));
+    let opensearch = BulkFormat::default().product(Product::OpenSearch);
+    for format in [opensearch, BulkFormat::default().index_prefix("p")] {
+        let bulk = encode_with(&format, Signal::Metrics, &json);
+        assert!(bulk.rejected().is_empty());
+        let items: Vec<&[u64]> = bulk.documents().map(|document| document.items).collect();
+        assert_eq!(items, [&[0][..], &[1], &[2, 3]]);
+    }
+}
+
 /// Section 4.4: what has no form is rejected, and its neighbours are not.
 #[test]
 fn points_without_a_form_are_rejected_alone() {

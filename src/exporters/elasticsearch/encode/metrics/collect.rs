@@ -58,9 +58,17 @@ pub(super) struct Point<'a> {
 const NONE: usize = usize::MAX;
 
 impl<'a> Collected<'a> {
-    pub(super) fn of(metrics: Metrics<'a>, points: usize, rejections: &mut Rejections) -> Self {
+    /// `once` says whether a series has one document for each millisecond, as it has in a time
+    /// series data stream.
+    pub(super) fn of(
+        metrics: Metrics<'a>,
+        points: usize,
+        once: bool,
+        rejections: &mut Rejections,
+    ) -> Self {
         let mut collector = Collector {
             mixer: Mixer::new(),
+            once,
             by_hash: HashMap::with_capacity_and_hasher(points, BuildHasherDefault::new()),
             names: HashMap::with_capacity_and_hasher(points, BuildHasherDefault::new()),
             rejections,
@@ -119,6 +127,7 @@ type ByHash = HashMap<u64, usize, BuildHasherDefault<Ready>>;
 
 struct Collector<'a, 'b> {
     mixer: Mixer,
+    once: bool,
     /// The last document of each hash.
     by_hash: ByHash,
     /// The first point of each name in each document.
@@ -279,15 +288,23 @@ impl<'a> Collector<'a, '_> {
             }
             alike = candidate.next_alike;
         };
-        let document = found.unwrap_or(shared.len());
-        let in_document = mixer.number(of.name_hash, document as u64);
-        if let Some(known) = self.names.insert(in_document, position) {
-            let is_known = points.get(known).is_some_and(|point| point.name == of.name);
-            if is_known && found.is_some() {
-                self.names.insert(in_document, known);
+        let mut found = found;
+        if let Some(document) = found {
+            let key = mixer.number(of.name_hash, document as u64);
+            let known = *self.names.entry(key).or_insert(position);
+            let is_second = points.get(known).is_some_and(|point| point.name == of.name);
+            if is_second && self.once {
                 let fault = "a second data point of the same metric, attributes and millisecond";
                 return self.rejections.add(item, fault, of.name.as_str());
             }
+            if is_second {
+                found = None;
+            }
+        }
+        let document = found.unwrap_or(shared.len());
+        if found.is_none() {
+            let key = mixer.number(of.name_hash, document as u64);
+            self.names.insert(key, position);
         }
         match found.and_then(|at| shared.get_mut(at)) {
             Some(shared) => {

@@ -29,7 +29,8 @@ use crate::{
 };
 
 pub(super) fn write(format: &BulkFormat, bulk: &mut Bulk, metrics: Metrics<'_>, points: usize) {
-    let collected = Collected::of(metrics, points, &mut bulk.rejections);
+    let once = format.is_elasticsearch() && format.index_of(Signal::Metrics).is_none();
+    let collected = Collected::of(metrics, points, once, &mut bulk.rejections);
     let mut own = Target::default();
     let mut names = Vec::new();
     let mut targets: Vec<Option<Target>> = vec![None; collected.contexts.len()];
