@@ -81,7 +81,7 @@
 // What several features share stays whole where only one of them is on.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]
 
-#[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
+#[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
 #[cfg(any(feature = "_grpc", feature = "_http"))]

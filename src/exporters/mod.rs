@@ -19,7 +19,7 @@
 
 #[cfg(feature = "console")]
 pub mod console;
-#[cfg(feature = "otlp-http")]
+#[cfg(feature = "_http_client")]
 pub mod http;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;

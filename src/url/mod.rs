@@ -5,6 +5,10 @@
 #[cfg(feature = "console")]
 mod console;
 mod error;
+#[cfg(feature = "_http_client")]
+mod http;
+#[cfg(feature = "_compression")]
+mod options;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 mod otlp;
 // Which of their parts are needed depends on the schemes that are compiled in.
@@ -12,6 +16,8 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
 
