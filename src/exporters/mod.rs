@@ -21,6 +21,8 @@
 pub mod console;
 #[cfg(feature = "_http_client")]
 pub mod http;
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;
 #[cfg(feature = "_prometheus")]

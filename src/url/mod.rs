@@ -7,6 +7,8 @@ mod console;
 mod error;
 #[cfg(feature = "_http_client")]
 mod http;
+#[cfg(feature = "influxdb")]
+mod influxdb;
 #[cfg(feature = "_compression")]
 mod options;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
@@ -48,6 +50,8 @@ use crate::BoxExporter;
 /// | `otlp+unix:///run/otel.sock` | the same over a Unix socket | `otlp-grpc` |
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
+/// | `influxdb+http://host:8086/?db=NAME` | InfluxDB 1; `?org=NAME&bucket=NAME` for 2, `?db=NAME&version=3` for 3 | `influxdb` |
+/// | `influxdb+https://host:443/` | the same over TLS | `influxdb`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 ///
 /// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
@@ -68,6 +72,14 @@ use crate::BoxExporter;
 /// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
 /// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
 /// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
+/// | `version` | InfluxDB | `1`, `2`, `3`; by default 2 if there is a `bucket`, else 1 |
+/// | `db`, `rp` | InfluxDB 1, 3 | database; retention policy (1 only) |
+/// | `org`, `bucket` | InfluxDB 2 | names or ids |
+/// | `token` | InfluxDB | of the API |
+/// | `metrics_schema` | InfluxDB | `telegraf-prometheus-v1`, `telegraf-prometheus-v2`, `otel-v1` |
+/// | `precision` | InfluxDB | `ns`, `us`, `ms`, `s` |
+/// | `integers_as_floats` | InfluxDB | `true`, `false` |
+/// | `span_dimensions`, `log_record_dimensions` | InfluxDB | keys of attributes with commas between: these become tags |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
@@ -148,6 +160,16 @@ static SCHEMES: &[Scheme] = &[
         name: "otlp+https",
         features: "the Cargo features `otlp-http` and `tls`",
         build: compiled_in!(all(feature = "otlp-http", feature = "tls"), otlp::https),
+    },
+    Scheme {
+        name: "influxdb+http",
+        features: "the Cargo feature `influxdb`",
+        build: compiled_in!(feature = "influxdb", influxdb::http),
+    },
+    Scheme {
+        name: "influxdb+https",
+        features: "the Cargo features `influxdb` and `tls`",
+        build: compiled_in!(all(feature = "influxdb", feature = "tls"), influxdb::https),
     },
     Scheme {
         name: "console",
