@@ -17,6 +17,7 @@
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
 //! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
+//! | `influxdb::InfluxDbExporter` | all | `influxdb+http://`, `influxdb+https://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
@@ -25,6 +26,8 @@
 pub mod console;
 #[cfg(feature = "_http_client")]
 pub mod http;
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
 #[cfg(feature = "jaeger")]
 pub mod jaeger;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]

@@ -7,6 +7,8 @@ mod console;
 mod error;
 #[cfg(feature = "_http_client")]
 mod http;
+#[cfg(feature = "influxdb")]
+mod influxdb;
 #[cfg(feature = "jaeger")]
 mod jaeger;
 #[cfg(feature = "_compression")]
@@ -59,6 +61,8 @@ use crate::BoxExporter;
 /// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
 /// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
 /// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
+/// | `influxdb+http://host:8086/?db=NAME` | InfluxDB 1; `?org=NAME&bucket=NAME` for 2, `?db=NAME&version=3` for 3 | `influxdb` |
+/// | `influxdb+https://host:443/` | the same over TLS | `influxdb`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 /// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
@@ -84,6 +88,14 @@ use crate::BoxExporter;
 /// | `max_request_bytes` | OTLP, HTTP, TCP | a size |
 /// | `proxy` | HTTP | a URL, or `none`; by default the environment is asked |
 /// | `keepalive` | OTLP/gRPC, TCP, syslog | a duration: after which silence the server is pinged; or `none` |
+/// | `version` | InfluxDB | `1`, `2`, `3`; by default 2 if there is a `bucket`, else 1 |
+/// | `db`, `rp` | InfluxDB 1, 3 | database; retention policy (1 only) |
+/// | `org`, `bucket` | InfluxDB 2 | names or ids |
+/// | `token` | InfluxDB | of the API |
+/// | `metrics_schema` | InfluxDB | `telegraf-prometheus-v1`, `telegraf-prometheus-v2`, `otel-v1` |
+/// | `precision` | InfluxDB | `ns`, `us`, `ms`, `s` |
+/// | `integers_as_floats` | InfluxDB | `true`, `false` |
+/// | `span_dimensions`, `log_record_dimensions` | InfluxDB | keys of attributes with commas between: these become tags |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
@@ -200,6 +212,16 @@ static SCHEMES: &[Scheme] = &[
         name: "jaeger+udp",
         features: "the Cargo feature `jaeger`",
         build: compiled_in!(feature = "jaeger", jaeger::udp),
+    },
+    Scheme {
+        name: "influxdb+http",
+        features: "the Cargo feature `influxdb`",
+        build: compiled_in!(feature = "influxdb", influxdb::http),
+    },
+    Scheme {
+        name: "influxdb+https",
+        features: "the Cargo features `influxdb` and `tls`",
+        build: compiled_in!(all(feature = "influxdb", feature = "tls"), influxdb::https),
     },
     Scheme {
         name: "console",
