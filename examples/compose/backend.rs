@@ -25,8 +25,8 @@ pub enum Fault {
     Outage(Duration, Option<Duration>),
     /// It asks the first request to come again after so long.
     ThrottlesFirst(Duration),
-    /// For so long each request takes 8 seconds; one that is dropped before has not arrived.
-    Slow(Duration),
+    /// For so long each request takes the second time; one that is dropped before has not arrived.
+    Slow(Duration, Duration),
     /// It refuses requests of more than so many items.
     TooLarge(usize),
     /// It takes half of each request that it sees for the first time, and fails with the rest.
@@ -105,7 +105,7 @@ impl Backend {
                 let error = ExportError::new(ErrorKind::Throttled, "429");
                 return Err(error.with_retry(RetryAdvice::After(delay)));
             }
-            Fault::Slow(time) if self.start.elapsed() < time => sleep(8 * SECOND).await,
+            Fault::Slow(time, takes) if self.start.elapsed() < time => sleep(takes).await,
             Fault::TooLarge(most) if items.len() > most => {
                 return Err(ExportError::new(ErrorKind::TooLarge, "413"));
             }

@@ -23,6 +23,7 @@ pub struct Order {
     pub swap: &'static str,
 }
 
+const RETRIES: Names = &["retry", "retry=3"];
 const TIMEOUTS: Names = &["attempt-timeout", "total-timeout", "timeout"];
 const EACH_ATTEMPT: Names = &["attempt-timeout", "timeout"];
 const FAN_OUTS: Names = &["fan-out", "fan-out=best-effort"];
@@ -37,7 +38,10 @@ const SHORT: Scenario = Scenario::new(
     "outage of 3 s",
     Fault::Outage(SECOND.saturating_mul(3), None),
 );
-const SLOW: Scenario = Scenario::new("slow for 6 s", Fault::Slow(SECOND.saturating_mul(6)));
+const SLOW: Scenario = Scenario::new(
+    "slow for 6 s",
+    Fault::Slow(SECOND.saturating_mul(6), SECOND.saturating_mul(8)),
+);
 const THROTTLED: Scenario = Scenario::new(
     "first request: Retry-After: 10",
     Fault::ThrottlesFirst(SECOND.saturating_mul(10)),
@@ -78,25 +82,25 @@ pub const ORDERS: &[Order] = &[
         wrong: &["fallback", "queue=enqueue", "attempt-timeout"],
         right: &["queue=enqueue", "fallback", "attempt-timeout"],
         scenario: OUTAGE,
-        shows: |outcome| format!("the fallback takes {} items", outcome.taken[1]),
+        shows: |outcome| format!("the fallback takes {} items", outcome.taken_over),
         does: "it never sees a failure: the queue has answered",
         swap: "put the fallback below the queue",
     },
     Order {
         name: "retry above a queue that answers on enqueue",
-        above: &["retry"],
+        above: RETRIES,
         below: &["queue=enqueue"],
         wrong: &["retry", "queue=enqueue", "attempt-timeout"],
         right: &["queue=enqueue", "retry", "attempt-timeout"],
         scenario: SHORT,
         shows: |outcome| format!("all there after {:.1} s", outcome.last.as_secs_f64()),
-        does: "the same: only the queue's own, slower redelivery is at work",
+        does: "the same: only the slower redelivery of the queue is at work",
         swap: "put the retry below the queue",
     },
     Order {
         name: "circuit breaker above retry",
         above: BREAKERS,
-        below: &["retry"],
+        below: RETRIES,
         wrong: &["queue", "circuit-breaker", "retry"],
         right: &["queue", "retry", "circuit-breaker"],
         scenario: OUTAGE,
@@ -107,7 +111,7 @@ pub const ORDERS: &[Order] = &[
     Order {
         name: "rate limit above retry",
         above: &["rate-limit"],
-        below: &["retry"],
+        below: RETRIES,
         wrong: &["rate-limit", "retry"],
         right: &["retry", "rate-limit"],
         scenario: SHORT,
@@ -118,7 +122,7 @@ pub const ORDERS: &[Order] = &[
     Order {
         name: "concurrency above retry",
         above: &["concurrency-limit", "adaptive-concurrency"],
-        below: &["retry"],
+        below: RETRIES,
         wrong: &["concurrency-limit", "retry"],
         right: &["retry", "concurrency-limit"],
         scenario: THROTTLED,
@@ -129,7 +133,7 @@ pub const ORDERS: &[Order] = &[
     Order {
         name: "attempt timeout above retry",
         above: EACH_ATTEMPT,
-        below: &["retry"],
+        below: RETRIES,
         wrong: &["attempt-timeout", "retry"],
         right: &["retry", "attempt-timeout"],
         scenario: SLOW,
@@ -161,16 +165,14 @@ pub const ORDERS: &[Order] = &[
     },
     Order {
         name: "retry above a fan-out instead of in its branches",
-        above: &["retry"],
-        below: FAN_OUTS,
+        above: RETRIES,
+        below: &["fan-out"],
         wrong: &["retry", "fan-out"],
         right: &["fan-out", "retry"],
         scenario: BOTH,
         shows: |outcome| {
-            format!(
-                "{} attempts at the one that is back after 1 s",
-                outcome.attempts
-            )
+            let after = outcome.at[1].as_secs_f64();
+            format!("the one that was down for 1 s has all after {after:.1} s")
         },
         does: "branches that fail are retried together, at the pace of the slowest",
         swap: "put the retry below the fan-out, into the branches",
@@ -181,8 +183,8 @@ pub const ORDERS: &[Order] = &[
         below: QUEUES,
         wrong: &["batch", "queue"],
         right: &["queue", "batch"],
-        scenario: Scenario::new("too large beyond 10 items", Fault::TooLarge(10)),
-        shows: failures,
+        scenario: SHORT,
+        shows: attempts,
         does: "a batch in the queue is one request: fewer, larger, and retried as a whole",
         swap: "put the batch below the queue",
     },
@@ -192,14 +194,17 @@ pub const ORDERS: &[Order] = &[
         below: FAN_OUTS,
         wrong: &["split", "fan-out"],
         right: &["fan-out", "split"],
-        scenario: Scenario::new("too large beyond 4 items", Fault::TooLarge(4)),
-        shows: |outcome| format!("{} answers tell of each branch", outcome.with_branches),
-        does: "the outcome of each branch is lost in the sum over the pieces",
+        scenario: Scenario::new("one refuses more than 4 items", Fault::TooLarge(4)),
+        shows: |outcome| {
+            let told = outcome.with_branches;
+            format!("{}, {told} answers tell of each branch", twice(outcome))
+        },
+        does: "what one branch refuses as too large goes to all of them again in pieces, and the outcome of each branch is lost in their sum",
         swap: "put the split below the fan-out, into the branches",
     },
     Order {
         name: "retry above a fan-out of best effort",
-        above: &["retry"],
+        above: RETRIES,
         below: &["fan-out=best-effort"],
         wrong: &["retry", "fan-out=best-effort"],
         right: &["fan-out=best-effort", "retry"],
@@ -210,18 +215,18 @@ pub const ORDERS: &[Order] = &[
     },
     Order {
         name: "retry above retry",
-        above: &["retry"],
-        below: &["retry"],
-        wrong: &["retry", "retry"],
-        right: &["retry"],
+        above: RETRIES,
+        below: RETRIES,
+        wrong: &["retry=3", "retry=3"],
+        right: &["retry=3"],
         scenario: OUTAGE,
         shows: attempts,
-        does: "attempts multiply",
+        does: "their attempts multiply",
         swap: "have one retry on each way to a backend",
     },
     Order {
         name: "track below retry",
-        above: &["retry"],
+        above: RETRIES,
         below: &["track"],
         wrong: &["retry", "track"],
         right: &["track", "retry"],
@@ -236,7 +241,10 @@ pub const ORDERS: &[Order] = &[
         below: &["concurrency-limit", "adaptive-concurrency"],
         wrong: &["attempt-timeout", "concurrency-limit"],
         right: &["concurrency-limit", "attempt-timeout"],
-        scenario: Scenario::new("slow for 2 s", Fault::Slow(SECOND.saturating_mul(2))),
+        scenario: Scenario::new(
+            "each request takes 2 s",
+            Fault::Slow(SECOND.saturating_mul(600), SECOND.saturating_mul(2)),
+        ),
         shows: failures,
         does: "the wait for a permit is charged: requests fail that never got to the backend",
         swap: "put the timeout below the limit",

@@ -70,7 +70,7 @@ pub fn compared(word: &str, layers: &[&str], outcome: &Outcome, order: &Order) {
         ..
     } = outcome;
     println!(
-        "    {word}  {:<42} {}",
+        "    {word}  {:<47}  {}",
         layers.join(" > "),
         (order.shows)(outcome)
     );

@@ -16,7 +16,7 @@ use tower_otlp::{
         observe::Recorder,
         queue::{Acknowledge, QueueConfig, QueueLayer},
         rate_limit::{RateLimitLayer, RateLimiter},
-        retry::RetryPolicy,
+        retry::{RetryLayer, RetryPolicy},
         route::Route,
         split::{SplitConfig, SplitLayer},
         timeout::TimeoutLayer,
@@ -36,11 +36,12 @@ pub const LAYERS: &[(&str, &str)] = &[
     ("split", "ours; on TooLarge"),
     ("fan-out", "ours; to two backends, the rest in each branch"),
     ("fan-out=best-effort", "the same; never an error"),
-    ("route", "ours; all to the first backend, the rest in it"),
-    ("fallback", "ours; to the second backend"),
+    ("route", "ours; all to one backend"),
+    ("fallback", "ours; to an archive"),
     ("decoded", "ours; edits nothing"),
     ("total-timeout", "ours; 20 s"),
     ("retry", "ours; waits of 1 s at most, for 30 s"),
+    ("retry=3", "the same; 3 attempts at most"),
     ("circuit-breaker", "ours; 3 failures, 5 s; pending"),
     ("circuit-breaker=error", "the same; an error while open"),
     ("rate-limit", "ours; 40 items a second"),
@@ -71,10 +72,17 @@ pub const CANONICAL: &[&str] = &[
 /// What the layers of one pipeline share.
 pub struct Site {
     pub lifecycle: Lifecycle,
+    /// The second is for a fan-out.
     pub backends: [Backend; 2],
+    /// For a fallback.
+    pub archive: Backend,
 }
 
 impl Site {
+    pub fn all(&self) -> impl Iterator<Item = &Backend> {
+        self.backends.iter().chain([&self.archive])
+    }
+
     /// These layers, the outermost first, over the first backend.
     pub fn build(&self, layers: &[&str]) -> Result<BoxExporter, BoxError> {
         self.over(layers, &self.backends[0])
@@ -84,7 +92,7 @@ impl Site {
         let Some((layer, rest)) = layers.split_first() else {
             return Ok(backend.exporter());
         };
-        let second = self.backends[1].exporter();
+        let archive = self.archive.exporter();
         let inner = self.over(rest, backend)?;
         Ok(match *layer {
             "admission" => {
@@ -112,18 +120,15 @@ impl Site {
             }
             "route" => boxed(
                 Route::by_tenant()
-                    .to("none", second)
+                    .to("none", archive)
                     .otherwise(inner)
                     .build()?,
             ),
-            "fallback" => boxed(FallbackLayer::new(second).layer(inner)),
+            "fallback" => boxed(FallbackLayer::new(archive).layer(inner)),
             "decoded" => boxed(DecodedLayer::new().layer(inner)),
             "total-timeout" => boxed(TimeoutLayer::total(20 * SECOND).layer(inner)),
-            "retry" => boxed(
-                ServiceBuilder::new()
-                    .export_retry(self.retry())
-                    .service(inner),
-            ),
+            "retry" => boxed(RetryLayer::new(self.retry()).layer(inner)),
+            "retry=3" => boxed(RetryLayer::new(self.retry().max_attempts(3)).layer(inner)),
             "circuit-breaker" => boxed(CircuitBreakerLayer::pending(self.breaker())?.layer(inner)),
             "circuit-breaker=error" => {
                 boxed(CircuitBreakerLayer::error(self.breaker())?.layer(inner))
@@ -176,14 +181,17 @@ fn boxed(exporter: impl Exporter) -> BoxExporter {
 
 /// The picture of a pipeline.
 pub fn picture(layers: &[&str]) -> String {
-    let frame = |text: &str| format!("  {text}\n");
-    let mut out = frame("                 requests") + &frame("                    │");
-    out += &frame(&format!("┌───────────────────▼{}┐", "─".repeat(39)));
-    for name in layers {
-        let about = LAYERS.iter().find(|(known, _)| known == name);
-        let about = about.map_or("", |(_, about)| about);
-        out += &frame(&format!("│ {name:<23} {about:<34} │"));
+    let row = |name: &str| {
+        let about = LAYERS.iter().find(|(known, _)| *known == name);
+        format!("{name:<23} {}", about.map_or("", |(_, about)| about))
+    };
+    let rows: Vec<_> = layers.iter().map(|name| row(name)).collect();
+    let width = rows.iter().map(|row| row.chars().count()).max();
+    let width = width.unwrap_or(0).max(20);
+    let line = "─".repeat(width - 9);
+    let mut out = format!("         requests\n            │\n  ┌─────────▼─{line}┐\n");
+    for row in rows {
+        out += &format!("  │ {row:<width$} │\n");
     }
-    let bottom = format!("└───────────────────┬{}┘", "─".repeat(39));
-    out + &frame(&bottom) + &frame("                    ▼") + &frame("                 backend")
+    out + &format!("  └─────────┬─{line}┘\n            ▼\n         backend\n")
 }
