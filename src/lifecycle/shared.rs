@@ -22,7 +22,7 @@ pub(crate) struct Level {
     pub(crate) deadline: Option<Instant>,
     /// How many flushes are under way.
     flushes: usize,
-    /// How often it was raised: tells who was not looking that it came down in between.
+    /// How often it was raised: for who was not looking, and finds it down again.
     pub(crate) raised: u64,
 }
 

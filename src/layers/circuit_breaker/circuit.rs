@@ -160,10 +160,9 @@ impl Circuit {
         // Under the lock: who opens the circuit with an older level would miss the deadline.
         let level = self.level();
         if level.raised != state.raised {
+            // A flush that is over by now counts too: it began after the last look at this state.
             state.raised = level.raised;
-            if level.is_rushed() {
-                Self::hurry(&mut state, level, now);
-            }
+            Self::hurry(&mut state, level, now);
         }
         loop {
             let late = match &mut state.phase {
