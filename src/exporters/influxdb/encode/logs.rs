@@ -21,7 +21,9 @@ impl Writer<'_> {
                 });
                 for record in scope.items() {
                     sort(&mut sorted, record.attributes().iter(), is_field);
-                    self.item(|writer| writer.record(&record, outer, &rendered, &sorted));
+                    self.item(None, |writer| {
+                        writer.record(&record, outer, &rendered, &sorted)
+                    });
                 }
             }
         }

@@ -10,7 +10,7 @@ mod traces;
 use std::ops::Range;
 
 use self::{identity::Moments, text::Line};
-use crate::ExportRequest;
+use crate::{ExportRequest, otlp::views::Str};
 
 /// How OTLP metrics become points.
 ///
@@ -278,7 +278,7 @@ impl Lines {
 }
 
 /// Why an item has no form in line protocol.
-struct Unfit(String);
+struct Unfit(&'static str);
 
 /// What is written so far.
 struct Writer<'o> {
@@ -293,14 +293,21 @@ struct Writer<'o> {
 }
 
 impl Writer<'_> {
-    /// Writes the lines of one item. If it is unfit, none of them.
-    fn item(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Unfit>) {
+    /// Writes the lines of one item, of this metric if it has one. If it is unfit, none of them.
+    fn item(
+        &mut self,
+        metric: Option<Str<'_>>,
+        write: impl FnOnce(&mut Self) -> Result<(), Unfit>,
+    ) {
         let (start, lines) = (self.line.out.len(), self.body.lines);
         if let Err(Unfit(reason)) = write(self) {
             self.line.out.truncate(start);
             self.body.lines = lines;
             self.lines.skipped_items += 1;
-            self.lines.reason.get_or_insert(reason);
+            self.lines.reason.get_or_insert_with(|| match metric {
+                Some(name) => format!("metric `{name}`: {reason}"),
+                None => reason.to_owned(),
+            });
             return;
         }
         let is_full = self.body.lines > self.options.max_lines
@@ -339,7 +346,7 @@ impl Writer<'_> {
         // InfluxDB keeps the largest number for itself.
         time.ok()
             .filter(|_| nanos < i64::MAX.unsigned_abs())
-            .ok_or_else(|| Unfit("its time is beyond the year 2262".to_owned()))
+            .ok_or_else(|| Unfit("its time is beyond the year 2262"))
     }
 
     /// Ends a line.

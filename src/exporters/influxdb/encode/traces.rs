@@ -20,7 +20,7 @@ impl Writer<'_> {
                     json_entry(out, &mut self.scratch, key, value);
                 });
                 for span in scope.items() {
-                    self.item(|writer| {
+                    self.item(None, |writer| {
                         for event in span.events() {
                             writer.event(&span, &event, &mut sorted)?;
                         }

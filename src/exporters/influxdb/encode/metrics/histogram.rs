@@ -1,6 +1,6 @@
 //! Histograms with explicit bounds.
 
-use super::{MetricsSchema, Series, Unfit, Writer};
+use super::{MetricsSchema, Series, Unfit, Writer, number::temporality as temporality_name};
 use crate::otlp::{
     json::double,
     views::{AggregationTemporality, HistogramDataPoint},
@@ -21,11 +21,11 @@ impl Writer<'_> {
             point.explicit_bounds().count(),
         );
         if counts != 0 && counts != bounds + 1 {
-            return Err(series.unfit("it has not one bucket more than bounds"));
+            return Err(Unfit("it has not one bucket more than bounds"));
         }
         // Each bound is the name of a field, which may be there once.
         if !point.explicit_bounds().is_sorted_by(|one, two| one < two) {
-            return Err(series.unfit("its bounds do not ascend"));
+            return Err(Unfit("its bounds do not ascend"));
         }
         series.enter(point.attributes())?;
         let time = self.time([point.time_unix_nano(), 0])?;
@@ -131,18 +131,14 @@ impl Writer<'_> {
         point: &HistogramDataPoint<'_>,
         time: i64,
     ) -> Result<(), Unfit> {
-        let temporality = series.temporality(temporality)?;
+        series.key.stem(temporality_name(temporality)?);
+        series.key.extend(b"_");
         self.begin(series, None);
-        series.key.stem(temporality.as_bytes());
         let line = &mut self.line;
         line.unsigned(b"count", point.count());
-        let mut bound_text = Vec::new();
         for (bound, in_bucket) in point.explicit_bounds().zip(point.bucket_counts()) {
             if bound.is_finite() {
-                bound_text.clear();
-                bound_text.push(b'_');
-                double::encode(&mut bound_text, bound);
-                line.unsigned(series.key.with(&bound_text), in_bucket);
+                line.unsigned(series.key.with_number(bound), in_bucket);
             }
         }
         if let (Some(min), Some(max)) = (point.min(), point.max()) {
@@ -155,7 +151,7 @@ impl Writer<'_> {
         }
         // A count that does not fit may have been the only field.
         if line.has_no_field() {
-            return Err(series.unfit("its count does not fit into a signed integer"));
+            return Err(Unfit("its count does not fit into a signed integer"));
         }
         self.end(time);
         Ok(())

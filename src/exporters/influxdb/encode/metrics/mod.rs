@@ -57,32 +57,35 @@ impl Writer<'_> {
     }
 
     fn metric<'a>(&mut self, series: &mut Series<'_, 'a>) {
+        let name = Some(series.metric.name());
         // A metric without a type has no points.
         match series.metric.data() {
             Some(MetricData::Gauge(gauge)) => {
                 for point in gauge.points() {
-                    self.item(|writer| writer.gauge(series, &point));
+                    self.item(name, |writer| writer.gauge(series, &point));
                 }
             }
             Some(MetricData::Sum(sum)) => {
                 for point in sum.points() {
-                    self.item(|writer| writer.sum(series, &sum, &point));
+                    self.item(name, |writer| writer.sum(series, &sum, &point));
                 }
             }
             Some(MetricData::Histogram(histogram)) => {
                 for point in histogram.points() {
-                    self.item(|writer| writer.histogram(series, histogram.temporality(), &point));
+                    self.item(name, |writer| {
+                        writer.histogram(series, histogram.temporality(), &point)
+                    });
                 }
             }
             Some(MetricData::Summary(summary)) => {
                 for point in summary.points() {
-                    self.item(|writer| writer.summary(series, &point));
+                    self.item(name, |writer| writer.summary(series, &point));
                 }
             }
             Some(MetricData::ExponentialHistogram(histogram)) => {
                 for _ in histogram.points() {
-                    self.item(|_| {
-                        Err(series.unfit("exponential histograms have no form in any schema"))
+                    self.item(name, |_| {
+                        Err(Unfit("exponential histograms have no form in any schema"))
                     });
                 }
             }
@@ -152,7 +155,7 @@ impl<'a> Series<'_, 'a> {
     /// Takes the attributes of a point.
     fn enter(&mut self, attributes: Attributes<'a>) -> Result<(), Unfit> {
         if self.metric.name().is_empty() {
-            return Err(Unfit("a metric has no name".to_owned()));
+            return Err(Unfit("it has no name"));
         }
         sort(self.own, attributes.iter(), |_| true);
         if self.schema == MetricsSchema::TelegrafPrometheusV2 {
@@ -174,13 +177,9 @@ impl<'a> Series<'_, 'a> {
             })
         });
         match taken {
-            Some(_) => Err(self.unfit("an attribute has the name of its field")),
+            Some(_) => Err(Unfit("an attribute has the name of its field")),
             None => Ok(()),
         }
-    }
-
-    fn unfit(&self, why: &str) -> Unfit {
-        Unfit(format!("metric `{}`: {why}", self.metric.name()))
     }
 
     fn measurement(&self, out: &mut Vec<u8>) {

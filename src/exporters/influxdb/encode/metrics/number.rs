@@ -13,7 +13,7 @@ impl Writer<'_> {
             MetricsSchema::TelegrafPrometheusV1 => series.key.stem(b"gauge"),
             MetricsSchema::TelegrafPrometheusV2 => series.key.stem(series.metric.name().as_bytes()),
             MetricsSchema::OtelV1 => {
-                return Err(series.unfit("the schema otel-v1 has no form for gauges"));
+                return Err(Unfit("the schema otel-v1 has no form for gauges"));
             }
         }
         self.number(series, point)
@@ -33,8 +33,7 @@ impl Writer<'_> {
             MetricsSchema::TelegrafPrometheusV1 => series.key.stem(b"gauge"),
             MetricsSchema::TelegrafPrometheusV2 => series.key.stem(series.metric.name().as_bytes()),
             MetricsSchema::OtelV1 => {
-                let key = series.otel_value(sum, point.value())?;
-                series.key.stem(key.as_bytes());
+                series.otel_value(sum, point.value())?;
             }
         }
         self.number(series, point)
@@ -53,7 +52,7 @@ impl Writer<'_> {
         self.begin(series, None);
         self.line.measured(series.key.with(b""), value);
         if self.line.has_no_field() {
-            return Err(series.unfit("line protocol has no form for NaN and infinities"));
+            return Err(Unfit("line protocol has no form for NaN and infinities"));
         }
         let start = point.start_time_unix_nano();
         self.line.moment(b"start_time_unix_nano", start);
@@ -63,30 +62,31 @@ impl Writer<'_> {
 }
 
 impl Series<'_, '_> {
-    /// `value_cumulative_monotonic_int` and the like.
-    fn otel_value(&self, sum: &Sum<'_>, value: Option<Number>) -> Result<String, Unfit> {
-        let temporality = self.temporality(sum.temporality())?;
-        let monotonic = if sum.is_monotonic() {
-            "monotonic"
+    /// Sets the key to `value_cumulative_monotonic_int` and the like.
+    fn otel_value(&mut self, sum: &Sum<'_>, value: Option<Number>) -> Result<(), Unfit> {
+        let temporality = temporality(sum.temporality())?;
+        let monotonic: &[u8] = if sum.is_monotonic() {
+            b"_monotonic"
         } else {
-            "nonmonotonic"
+            b"_nonmonotonic"
         };
-        let kind = match value {
-            Some(Number::Double(_)) => "double",
-            _ => "int",
+        let kind: &[u8] = match value {
+            Some(Number::Double(_)) => b"_double",
+            _ => b"_int",
         };
-        Ok(format!("value_{temporality}_{monotonic}_{kind}"))
-    }
-
-    /// The name of a temporality.
-    pub(super) fn temporality(
-        &self,
-        temporality: AggregationTemporality,
-    ) -> Result<&'static str, Unfit> {
-        match temporality {
-            AggregationTemporality::CUMULATIVE => Ok("cumulative"),
-            AggregationTemporality::DELTA => Ok("delta"),
-            _ => Err(self.unfit("it does not say whether it is cumulative or a delta")),
+        self.key.stem(b"value_");
+        for part in [temporality, monotonic, kind] {
+            self.key.extend(part);
         }
+        Ok(())
+    }
+}
+
+/// The name of a temporality.
+pub(super) fn temporality(temporality: AggregationTemporality) -> Result<&'static [u8], Unfit> {
+    match temporality {
+        AggregationTemporality::CUMULATIVE => Ok(b"cumulative"),
+        AggregationTemporality::DELTA => Ok(b"delta"),
+        _ => Err(Unfit("it does not say whether it is cumulative or a delta")),
     }
 }

@@ -54,6 +54,13 @@ impl Key {
         self.stem = self.text.len();
     }
 
+    /// Makes the stem longer.
+    pub(super) fn extend(&mut self, part: &[u8]) {
+        self.text.truncate(self.stem);
+        self.text.extend_from_slice(part);
+        self.stem = self.text.len();
+    }
+
     pub(super) fn with(&mut self, suffix: &[u8]) -> &[u8] {
         self.text.truncate(self.stem);
         self.text.extend_from_slice(suffix);

@@ -10,7 +10,7 @@ impl Writer<'_> {
         point: &SummaryDataPoint<'a>,
     ) -> Result<(), Unfit> {
         if series.schema == MetricsSchema::OtelV1 {
-            return Err(series.unfit("the schema otel-v1 has no form for summaries"));
+            return Err(Unfit("the schema otel-v1 has no form for summaries"));
         }
         if point.no_recorded_value() {
             return Ok(());
