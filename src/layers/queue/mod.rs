@@ -134,6 +134,7 @@ mod service;
 mod shared;
 mod stats;
 mod storage;
+mod ticket;
 mod worker;
 
 pub use self::{

@@ -11,13 +11,15 @@ use tokio::{
 };
 use tracing::Span;
 
-use super::{Entry, EntryId, Memory, QueueConfig, QueueStats, Storage, stats::Totals};
+use super::{
+    Entry, EntryId, Memory, QueueConfig, QueueStats, Storage,
+    stats::Totals,
+    ticket::{Answer, End, Ticket},
+};
 use crate::{
-    DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Held, RetryAdvice, Stage,
+    DropReason, ErrorKind, ExportError, ExportRequest, Held, RetryAdvice, Stage,
     layers::observe::{Amount, Event, QueueState},
 };
-
-pub(super) type Answer = Result<ExportResponse, ExportError>;
 
 /// What observers call a queue.
 const NAME: &str = "queue";
@@ -54,30 +56,12 @@ struct State {
     debt: (usize, u64),
 }
 
-/// What a request in the queue has beside its entry.
-struct Ticket {
-    items: u64,
-    /// Who waits for the answer. `None` once it was answered early.
-    answer: Option<oneshot::Sender<Answer>>,
-    held: Held,
-    span: Span,
-}
-
 /// How the worker is to go on.
 pub(super) struct Survey {
     /// When there is something to send: now, if that is past.
     pub(super) next_due: Option<Instant>,
     /// Nothing is left and nothing can come.
     pub(super) over: bool,
-}
-
-/// What became of a request in the end.
-pub(super) enum End {
-    Delivered(ExportResponse),
-    /// The dead letter exporter took it, after this error.
-    DeadLettered(ExportResponse, ExportError),
-    Failed(ExportError),
-    Dropped(DropReason, ExportError),
 }
 
 impl Shared {
@@ -458,98 +442,6 @@ impl State {
         self.debt = (self.debt.0 - paid.0, self.debt.1 - paid.1);
         let room = usize::try_from(bytes - paid.1).unwrap_or(usize::MAX);
         (requests - paid.0, room)
-    }
-}
-
-impl Ticket {
-    fn end(self, entry: Entry, end: End) {
-        let left = entry.request.items();
-        let has_progress = entry.has_progress();
-        let Entry {
-            request,
-            progress,
-            attempts,
-            ..
-        } = entry;
-        let failed = |error: ExportError| {
-            if has_progress {
-                error.with_remainder(progress.clone(), request.clone())
-            } else {
-                error
-            }
-        };
-        let _in = self.span.clone().entered();
-        match end {
-            End::Delivered(response) => {
-                self.resolve(Ok(response.merge(&progress)), Held::ended);
-            }
-            End::DeadLettered(response, error) => {
-                let kind = error.kind().as_str();
-                tracing::warn!(
-                    items = left,
-                    attempts,
-                    kind,
-                    "sent to the dead letter exporter"
-                );
-                let place = match response.destination() {
-                    Some(place) => format!("dead letter: {place}"),
-                    None => "dead letter".to_owned(),
-                };
-                let response = response
-                    .with_destination(place)
-                    .with_message(format!("sent to the dead letter exporter: {error}"));
-                self.resolve(Ok(response.merge(&progress)), Held::ended);
-            }
-            End::Failed(error) => {
-                let kind = error.kind().as_str();
-                if self.resolve(Err(failed(error)), Held::ended) {
-                    tracing::debug!(items = left, attempts, kind, "a queued request failed");
-                } else {
-                    tracing::error!(items = left, attempts, kind, "a queued request is lost");
-                }
-            }
-            End::Dropped(reason, error) => {
-                let done = progress.clone();
-                let told = self.resolve(Err(failed(error)), |held, _| {
-                    held.dropped_after(reason, &done);
-                });
-                let reason = reason.as_str();
-                if told {
-                    tracing::warn!(items = left, reason, "a queued request was given up");
-                } else {
-                    tracing::error!(items = left, reason, "a queued request is lost");
-                }
-            }
-        }
-    }
-
-    /// The request is stored where a later process finds it.
-    fn keep(self, stage: &Stage) {
-        let early = Ok(ExportResponse::retained(self.items));
-        match self.answer.map(|answer| answer.send(early)) {
-            // The caller takes the request out of its own account: it moves into ours.
-            Some(Ok(())) => {
-                stage.retain(self.items).kept();
-                self.held.answered();
-            }
-            Some(Err(_)) | None => self.held.kept(),
-        }
-    }
-
-    /// Tells the caller, or, if nobody is there, the books. Whether the caller was told.
-    fn resolve(self, result: Answer, nobody: impl FnOnce(Held, &Answer)) -> bool {
-        let unheard = match self.answer {
-            Some(answer) => match answer.send(result) {
-                Ok(()) => {
-                    self.held.answered();
-                    return true;
-                }
-                Err(result) => result,
-            },
-            None => result,
-        };
-        nobody(self.held, &unheard);
-        false
     }
 }
 

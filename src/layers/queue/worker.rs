@@ -16,7 +16,8 @@ use tower::util::Oneshot;
 use super::{
     Entry,
     flight::{Flight, Landed, panicked},
-    shared::{End, Shared, closed},
+    shared::{Shared, closed},
+    ticket::End,
 };
 use crate::{
     BoxExporter, DropReason, ErrorKind, ExportError, ExportRequest, Exporter, RetryAdvice, Stage,
