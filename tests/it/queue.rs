@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceBuilder, ServiceExt, layer::Layer, limit::ConcurrencyLimit};
 use tower_otlp::{
-    DrainReport, DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Lifecycle,
-    Metadata, RetryAdvice, ServiceBuilderExt,
+    Compression, DrainReport, DropReason, Encoding, ErrorKind, ExportError, ExportRequest,
+    ExportResponse, Lifecycle, Metadata, RetryAdvice, ServiceBuilderExt,
     layers::{
         observe::{Recorder, SharedObserver},
         queue::{
@@ -367,6 +367,69 @@ async fn a_request_parked_on_a_server_holds_no_slot() {
     assert_eq!(started.elapsed().as_secs(), 600);
     assert_eq!(bench.exporter.items(), [1, 2, 3, 4, 1]);
     assert_eq!(bench.shutdown().await.delivered, 10);
+}
+
+/// A queue over an exporter that wants this form of every body, fails at first, and notes where
+/// the form lay in memory each time.
+fn over_compressor(config: QueueConfig, encoding: Encoding) -> (QueueHandle, Queue, Arc<Bodies>) {
+    let bodies = Arc::new(Bodies::default());
+    let seen = bodies.clone();
+    let exporter = tower::service_fn(move |request: ExportRequest| {
+        let body = request.body(encoding, Compression::Gzip).unwrap();
+        let mut seen = seen.lock().unwrap();
+        seen.push(body);
+        let result = match seen.len() {
+            1 => Err(wait(60 * SECOND)),
+            _ => Ok(ExportResponse::delivered(request.items())),
+        };
+        std::future::ready(result)
+    });
+    let layer = QueueLayer::new(config).unwrap();
+    (layer.handle(), layer.layer(exporter), bodies)
+}
+
+type Bodies = Mutex<Vec<bytes::Bytes>>;
+
+#[tokio::test(start_paused = true)]
+async fn the_compressed_form_outlives_the_wait_and_counts() {
+    for encoding in [Encoding::Protobuf, Encoding::Json] {
+        let (handle, service, bodies) = over_compressor(QueueConfig::new(), encoding);
+        let request = logs(1_000);
+        let before = request.memory_size() + OVERHEAD;
+        let answer = tokio::spawn(service.oneshot(request));
+        tokio::time::sleep(SECOND).await;
+        let form = bodies.lock().unwrap()[0].len();
+        let stats = handle.stats();
+        assert_eq!(
+            (stats.parked, stats.bytes),
+            (1, (before + form) as u64),
+            "{encoding:?}: the plain JSON is a step on the way and is not kept"
+        );
+        assert_eq!(stats.peak_bytes, stats.bytes);
+        answer.await.unwrap().unwrap();
+        let bodies = bodies.lock().unwrap();
+        let [first, second] = &bodies[..] else {
+            panic!("two attempts: {}", bodies.len());
+        };
+        assert_eq!(first.as_ptr(), second.as_ptr(), "compressed once");
+        let stats = handle.stats();
+        assert_eq!((stats.requests, stats.bytes), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_the_compressed_form_is_made_again() {
+    let request = logs(1_000);
+    let before = request.memory_size() + OVERHEAD;
+    let config = QueueConfig::new().max_bytes(before + 10);
+    let (handle, service, bodies) = over_compressor(config, Encoding::Protobuf);
+    let answer = tokio::spawn(service.clone().oneshot(request));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(handle.stats().bytes, before as u64);
+    answer.await.unwrap().unwrap();
+    assert_eq!(bodies.lock().unwrap().len(), 2);
+    // All of the room is free again.
+    assert!(service.oneshot(logs(1_000)).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

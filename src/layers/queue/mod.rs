@@ -59,7 +59,8 @@
 //!
 //! A parked request is in the queue and not in flight: others pass it. After a partial failure
 //! only [what remains](crate::ExportError::remainder) is stored and sent again; the final answer
-//! counts it all. There is no bound on attempts or age unless
+//! counts it all. What an attempt has made of the body, JSON or a compressed form, stays with the
+//! request while there is room for it, so that the next attempt need not make it again. There is no bound on attempts or age unless
 //! [`max_redeliveries`](QueueConfig::max_redeliveries) or [`max_age`](QueueConfig::max_age) sets
 //! one: a backend that is down for hours costs nothing but room.
 //!

@@ -100,7 +100,7 @@ impl Shared {
 
     /// What a request counts for, or why it never fits.
     pub(super) fn charge(&self, request: &ExportRequest) -> Result<u32, ExportError> {
-        let size = request.memory_size().saturating_add(OVERHEAD);
+        let size = size(request);
         match u32::try_from(size) {
             Ok(charge) if size <= self.config.max_bytes => Ok(charge),
             _ => Err(ExportError::new(
@@ -275,17 +275,48 @@ impl Shared {
 
     /// Parks a leased request.
     pub(super) fn put_back(&self, mut entry: Entry, until: Instant) {
-        // What waits needs no JSON and no compressed form; they can be made again.
-        entry.request = entry.request.without_forms();
-        let size = (entry.request.memory_size() + OVERHEAD) as u64;
-        let less = entry.charge.saturating_sub(size);
-        entry.charge -= less;
+        let less = self.recharge(&mut entry);
         let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.storage.put_back(entry, until);
+        state.note_peaks();
         let freed = state.free(0, less);
         drop(state);
         self.give_back(freed);
+    }
+
+    /// Makes a request that waits for the dead letter exporter hold no more than it counts for.
+    pub(super) fn fit(&self, entry: &mut Entry) {
+        if size(&entry.request) as u64 > entry.charge {
+            entry.request = entry.request.clone().without_forms();
+        }
+    }
+
+    /// Adapts the charge of a request that comes back to what it holds by now; what that frees.
+    ///
+    /// The forms of the body that the attempt has made, JSON or compressed, are kept for the next
+    /// one if there is room for them; requests that wait for that room go first.
+    fn recharge(&self, entry: &mut Entry) -> u64 {
+        // What is kept elsewhere than in memory is kept without its forms.
+        if !self.survives {
+            entry.request = entry.request.clone().without_steps();
+            let size = size(&entry.request) as u64;
+            let more = size.saturating_sub(entry.charge);
+            let room = u32::try_from(more)
+                .ok()
+                .and_then(|more| self.room.try_acquire_many(more).ok());
+            if let Some(room) = room {
+                room.forget();
+                let less = entry.charge.saturating_sub(size);
+                entry.charge = size;
+                return less;
+            }
+        }
+        entry.request = entry.request.clone().without_forms();
+        let size = size(&entry.request) as u64;
+        let less = entry.charge.saturating_sub(size);
+        entry.charge -= less;
+        less
     }
 
     pub(super) fn hurry(&self, beyond: Option<Instant>) {
@@ -443,6 +474,11 @@ impl State {
         let room = usize::try_from(bytes - paid.1).unwrap_or(usize::MAX);
         (requests - paid.0, room)
     }
+}
+
+/// What a request counts for, in bytes.
+fn size(request: &ExportRequest) -> usize {
+    request.memory_size().saturating_add(OVERHEAD)
 }
 
 /// The error of a request that comes too late.

@@ -342,8 +342,9 @@ impl<S: Exporter> Worker<S> {
     }
 
     /// The delivery of the request has failed for good.
-    fn doom(&mut self, entry: Entry, error: ExportError) {
+    fn doom(&mut self, mut entry: Entry, error: ExportError) {
         if self.dead_letter.is_some() && self.phase != Phase::Closed {
+            self.shared().fit(&mut entry);
             self.doomed.push_back((entry, error));
         } else {
             self.shared().finish(entry, End::Failed(error));
