@@ -88,8 +88,7 @@
 //! what is left counts as retained, and stays for the next process.
 //!
 //! Without a lifecycle: when all handles are dropped, the worker delivers what is there, retries
-//! included, and ends. Meanwhile it keeps its handle of what is below: a batch there is sent
-//! by its timer, not at once.
+//! included, and ends. A batch below does not wait for its timer then.
 //!
 //! # The worker
 //!

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     DropReason, ErrorKind, ExportError, ExportRequest, Held, RetryAdvice, Stage,
-    layers::observe::{Amount, Event, QueueState},
+    layers::{
+        observe::{Amount, Event, QueueState},
+        presence::Presence,
+    },
 };
 
 /// What observers call a queue.
@@ -36,6 +39,7 @@ pub(super) struct Shared {
     pub(super) room: Arc<Semaphore>,
     /// Tells the worker to look again.
     pub(super) wake: Notify,
+    pub(super) presence: Arc<Presence>,
     /// Held for a few instructions at a time, never over an await, and never while a waker runs.
     state: Mutex<State>,
     /// Whether the storage survives the end of the process.
@@ -60,6 +64,8 @@ struct State {
 pub(super) struct Survey {
     /// When there is something to send: now, if that is past.
     pub(super) next_due: Option<Instant>,
+    /// Nobody is about to send anything.
+    pub(super) deserted: bool,
     /// Nothing is left and nothing can come.
     pub(super) over: bool,
 }
@@ -79,6 +85,7 @@ impl Shared {
             slots: Arc::new(Semaphore::new(free_slots)),
             room: Arc::new(Semaphore::new(free_room)),
             wake: Notify::new(),
+            presence: Arc::default(),
             survives: storage.survives(),
             state: Mutex::new(State {
                 storage,
@@ -213,6 +220,7 @@ impl Shared {
         let state = self.lock();
         Survey {
             next_due: state.storage.next_due(),
+            deserted: state.forsaken || self.presence.is_over(),
             over: (state.forsaken || state.closed) && state.storage.is_empty(),
         }
     }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     BoxExporter, DropReason, ErrorKind, ExportError, ExportRequest, Exporter, RetryAdvice, Stage,
+    layers::presence::spare,
 };
 
 /// An error that nobody recognised may well be a bug: so many attempts may end in one.
@@ -48,6 +49,8 @@ pub struct Worker<S: Exporter> {
     /// Never called.
     template: S,
     is_ready: bool,
+    /// Whether a handle of what is below counts as one that may be used at any time.
+    is_present: bool,
     flights: FuturesUnordered<Flight<S::Future>>,
     /// On their way to the dead letter exporter, and those that wait for their turn.
     letters: FuturesUnordered<Flight<Oneshot<BoxExporter, ExportRequest>>>,
@@ -98,6 +101,7 @@ impl<S: Exporter> Worker<S> {
             template: inner.clone(),
             inner,
             is_ready: false,
+            is_present: true,
             flights: FuturesUnordered::new(),
             letters: FuturesUnordered::new(),
             doomed: VecDeque::new(),
@@ -130,6 +134,11 @@ impl<S: Exporter> Worker<S> {
                 self.send(Ok(()));
                 continue;
             }
+            if is_due {
+                self.is_present = true;
+            } else if survey.deserted && self.is_present {
+                self.stand_back();
+            }
             let next_due = next_due.filter(|_| !is_due);
             let next = next_due.into_iter().chain(self.phase.end()).min();
             self.set_alarm(next);
@@ -151,8 +160,19 @@ impl<S: Exporter> Worker<S> {
                 () = ring(&mut self.alarm), if next.is_some() => {}
                 result = poll_fn(|cx| ready(&mut self.inner, cx)), if is_due => self.send(result),
                 () = shared.wake.notified() => {}
+                () = shared.presence.left(), if !survey.deserted => {}
             }
         }
+    }
+
+    /// Has nothing to send at the moment, and nothing new will come: a batch below need not wait
+    /// for more. The handles stay, for what fails is sent again.
+    fn stand_back(&mut self) {
+        self.is_present = false;
+        self.is_ready = false;
+        self.template = spare(&self.template);
+        self.inner = spare(&self.template);
+        self.dead_letter = self.dead_letter.as_ref().map(spare);
     }
 
     fn shared(&self) -> &Shared {
