@@ -333,6 +333,101 @@ async fn drop_oldest_makes_room_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_given_up_for_newer_goes_to_the_dead_letter_exporter() {
+    let letters = ScriptedExporter::new([Step::Hold, Step::Fail(down()), Step::Deliver]);
+    let config = QueueConfig::new()
+        .overflow(Overflow::DropOldest)
+        .dead_letter(ReadinessProbe::new(letters.clone()))
+        .max_requests(2)
+        .concurrency(1);
+    let bench = bench(config, [Step::Hold]);
+    let flying = bench.send(1).await;
+    bench.exporter.wait_for_calls(1).await;
+    let kept = bench.send(2).await;
+    let refused = bench.send(4).await;
+    letters.wait_for_calls(1).await;
+    let last = bench.send(8).await;
+    let stats = bench.handle.stats();
+    // The second has made its place for the third, and the third for the fourth.
+    assert_eq!((stats.requests, stats.evicted), (2, 2));
+    let charges = [2, 4].map(|items| logs(items).memory_size() + OVERHEAD);
+    assert_eq!(stats.evicted_bytes, charges.iter().sum::<usize>() as u64);
+    letters.release();
+    let response = kept.await.unwrap().unwrap();
+    assert_eq!(response.delivered_items(), 2);
+    assert_eq!(response.destination(), Some("dead letter"));
+    let message = response.message().unwrap();
+    assert!(message.contains("make room"), "{message}");
+    let error = refused.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    bench.exporter.release();
+    flying.await.unwrap().unwrap();
+    last.await.unwrap().unwrap();
+    assert_eq!(letters.items(), [2, 4]);
+    let stats = bench.handle.stats();
+    assert_eq!((stats.evicted, stats.evicted_bytes), (0, 0));
+    assert_eq!((stats.requests, stats.bytes), (0, 0));
+    assert_eq!(stats.dead_lettered, 2);
+    assert_eq!(bench.drops(), [(DropReason::Overflow, 4)]);
+    let report = bench.shutdown().await;
+    assert_eq!((report.delivered, report.refused), (11, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_dead_letter_exporter_bounds_what_is_kept_for_it() {
+    let letters = ScriptedExporter::new(vec![Step::Hold; 100]);
+    let charge = logs(10).memory_size() + OVERHEAD;
+    let config = early()
+        .overflow(Overflow::DropOldest)
+        .dead_letter(letters.clone())
+        // An eighth of it is two requests and a half.
+        .max_bytes(20 * charge)
+        .concurrency(1);
+    let bench = bench(config, [Step::Hold]);
+    for _ in 0..30 {
+        bench.send(10).await.await.unwrap().unwrap();
+    }
+    let stats = bench.handle.stats();
+    assert_eq!((stats.requests, stats.evicted), (20, 2));
+    assert_eq!(bench.drops(), [(DropReason::Overflow, 80)]);
+    // One of the two is on its way, the other waits for it; no shutdown forgets them.
+    let report = bench.lifecycle.shutdown(SECOND).await;
+    balanced(&report);
+    assert_eq!((report.accepted, report.delivered), (300, 0));
+    assert_eq!(report.dropped, 300);
+    letters.release();
+    bench.exporter.release();
+    tokio::time::sleep(SECOND).await;
+    let stats = bench.handle.stats();
+    assert_eq!((stats.requests, stats.evicted), (0, 0));
+    let drops: u64 = bench.drops().iter().map(|(_, items)| items).sum();
+    assert_eq!(drops + stats.dead_lettered, 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_is_lost_with_its_worker_and_not_in_silence() {
+    let config = early()
+        .overflow(Overflow::DropOldest)
+        .dead_letter(ScriptedExporter::delivering())
+        .max_requests(1);
+    let lifecycle = Lifecycle::new();
+    let layer = QueueLayer::new(config.lifecycle(&lifecycle)).unwrap();
+    let (queue, worker) = layer.pair(ScriptedExporter::delivering());
+    let service = lifecycle.layer().layer(queue);
+    service.clone().oneshot(logs(1)).await.unwrap();
+    service.oneshot(logs(2)).await.unwrap();
+    assert_eq!(layer.handle().stats().evicted, 1);
+    drop(worker);
+    let report = lifecycle.report();
+    balanced(&report);
+    assert_eq!(
+        report.drops().collect::<Vec<_>>(),
+        [(DropReason::Abandoned, 3)]
+    );
+    assert_eq!(layer.handle().stats().evicted_bytes, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_in_flight_is_not_dropped_for_newer() {
     let config = QueueConfig::new()
         .overflow(Overflow::DropOldest)

@@ -71,6 +71,12 @@
 //! no caller is there any more, the items are lost: they are counted by reason, in the stats and
 //! in the [`DrainReport`](crate::DrainReport), and logged as an error, never in silence.
 //!
+//! What [`Overflow::DropOldest`] takes out of a full queue goes to the dead letter exporter as
+//! well, in one attempt. The newer request has its place at once, so what is on its way holds
+//! memory on top of the bounds: an eighth of [`max_bytes`](QueueConfig::max_bytes) at most. What is
+//! beyond that, because the dead letter exporter is slow, and what it does not take is dropped as
+//! [`Overflow`](crate::DropReason::Overflow).
+//!
 //! # Shutdown
 //!
 //! With a [`lifecycle`](QueueConfig::lifecycle), a flush sends what backs off at once; only a
@@ -126,6 +132,7 @@
 //! sends again, and is dead for good after one error of readiness.
 
 mod config;
+mod evicted;
 mod flight;
 mod future;
 mod layer;

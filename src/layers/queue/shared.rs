@@ -12,7 +12,8 @@ use tokio::{
 use tracing::Span;
 
 use super::{
-    Entry, EntryId, Memory, QueueConfig, QueueStats, Storage,
+    Entry, EntryId, Memory, Overflow, QueueConfig, QueueStats, Storage,
+    evicted::Evicted,
     stats::Totals,
     ticket::{Answer, End, Ticket},
 };
@@ -44,11 +45,13 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Whether the storage survives the end of the process.
     pub(super) survives: bool,
+    has_dead_letter: bool,
 }
 
 struct State {
     storage: Box<dyn Storage>,
     tickets: HashMap<EntryId, Ticket>,
+    evicted: Evicted,
     /// No handle is left, nor a request that waits for room.
     forsaken: bool,
     closed: bool,
@@ -71,7 +74,11 @@ pub(super) struct Survey {
 }
 
 impl Shared {
-    pub(super) fn new(config: QueueConfig, storage: Box<dyn Storage>) -> Self {
+    pub(super) fn new(
+        config: QueueConfig,
+        storage: Box<dyn Storage>,
+        has_dead_letter: bool,
+    ) -> Self {
         let (len, bytes) = (storage.len(), storage.bytes());
         let free_slots = config.max_requests.saturating_sub(len);
         let used = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -87,9 +94,11 @@ impl Shared {
             wake: Notify::new(),
             presence: Arc::default(),
             survives: storage.survives(),
+            has_dead_letter,
             state: Mutex::new(State {
                 storage,
                 tickets: HashMap::new(),
+                evicted: Evicted::new(config.max_bytes),
                 forsaken: false,
                 closed: false,
                 in_flight: 0,
@@ -201,19 +210,35 @@ impl Shared {
         )
     }
 
-    /// Drops the oldest request that is not in flight. Whether there was one.
+    /// Gives up the oldest request that is not in flight. Whether there was one.
     pub(super) fn evict(&self) -> bool {
         let mut state = self.lock();
         let Some(entry) = state.storage.evict() else {
             return false;
         };
+        if !self.has_dead_letter || state.closed || !state.evicted.has_room(entry.charge) {
+            drop(state);
+            self.end(entry, End::Dropped(DropReason::Overflow, evicted()));
+            return true;
+        }
+        let ticket = state.take_ticket(entry.id);
+        let freed = state.free(1, entry.charge);
+        state.evicted.push(entry, ticket);
+        let filled = self.filled(&state);
         drop(state);
-        let error = ExportError::new(
-            ErrorKind::Overloaded,
-            "dropped from a full queue to make room for newer telemetry",
-        );
-        self.end(entry, End::Dropped(DropReason::Overflow, error));
+        self.config.observer.emit(filled);
+        self.give_back(freed);
+        self.wake.notify_one();
         true
+    }
+
+    /// The next request for the dead letter exporter that was given up for newer ones, and why.
+    pub(super) fn next_evicted(&self) -> Option<(Entry, ExportError)> {
+        if self.config.overflow != Overflow::DropOldest {
+            return None;
+        }
+        let entry = self.lock().evicted.pop()?;
+        Some((entry, evicted()))
     }
 
     pub(super) fn survey(&self) -> Survey {
@@ -221,7 +246,9 @@ impl Shared {
         Survey {
             next_due: state.storage.next_due(),
             deserted: state.forsaken || self.presence.is_over(),
-            over: (state.forsaken || state.closed) && state.storage.is_empty(),
+            over: (state.forsaken || state.closed)
+                && state.storage.is_empty()
+                && state.evicted.len() == 0,
         }
     }
 
@@ -277,8 +304,9 @@ impl Shared {
     /// The span of the caller of a request.
     pub(super) fn span(&self, id: EntryId) -> Span {
         let state = self.lock();
-        let ticket = state.tickets.get(&id);
-        ticket.map_or_else(Span::none, |ticket| ticket.span.clone())
+        let span = state.tickets.get(&id).map(|ticket| ticket.span.clone());
+        span.or_else(|| state.evicted.span(id))
+            .unwrap_or_else(Span::none)
     }
 
     /// Parks a leased request.
@@ -331,33 +359,53 @@ impl Shared {
         self.lock().storage.hurry(beyond);
     }
 
-    /// A leased request is done with.
+    /// A leased request is done with, or one that was given up for newer ones.
     pub(super) fn finish(&self, entry: Entry, end: End) {
         let mut state = self.lock();
+        if let Some(ticket) = state.evicted.end(entry.id) {
+            // The dead letter exporter failed, or there was no time left for it.
+            let end = match end {
+                End::Failed(error) | End::Dropped(_, error) => {
+                    End::Dropped(DropReason::Overflow, error)
+                }
+                end => end,
+            };
+            return self.conclude(state, entry, ticket, end);
+        }
         state.in_flight = state.in_flight.saturating_sub(1);
         state.storage.ack(entry.id);
         drop(state);
         self.end(entry, end);
     }
 
-    /// Counts how a request that is no longer stored ended, tells its caller, and frees its place.
+    /// Frees the place of a request that is no longer stored.
     fn end(&self, entry: Entry, end: End) {
+        let mut state = self.lock();
+        let ticket = state.take_ticket(entry.id);
+        let freed = state.free(1, entry.charge);
+        self.conclude(state, entry, ticket, end);
+        self.give_back(freed);
+    }
+
+    /// Counts how a request ended, and tells its caller.
+    fn conclude(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        entry: Entry,
+        ticket: Option<Ticket>,
+        end: End,
+    ) {
         let dropped = match &end {
             End::Dropped(reason, _) => Some(*reason),
             End::Failed(error) => Some(DropReason::Failed(error.kind())),
             End::Delivered(_) | End::DeadLettered(..) => None,
         };
-        let mut state = self.lock();
-        let ticket = state.tickets.remove(&entry.id);
-        let items = ticket.as_ref().map_or(0, |ticket| ticket.items);
-        state.items = state.items.saturating_sub(items);
         if let End::DeadLettered(..) = &end {
             state.totals.dead_lettered += entry.request.items();
         }
         if let Some(reason) = dropped {
             state.totals.drop(reason, entry.request.items());
         }
-        let freed = state.free(1, entry.charge);
         let filled = self.filled(&state);
         drop(state);
         if let Some(reason) = dropped {
@@ -368,7 +416,6 @@ impl Shared {
         if let Some(ticket) = ticket {
             ticket.end(entry, end);
         }
-        self.give_back(freed);
     }
 
     /// How full the queue is, for an observer.
@@ -392,10 +439,18 @@ impl Shared {
         self.lock().closed = true;
         self.slots.close();
         self.room.close();
+        self.drop_evicted();
         loop {
             let evicted = self.lock().storage.evict();
             let Some(entry) = evicted else { return };
             self.end(entry, End::Dropped(reason, error.clone()));
+        }
+    }
+
+    /// There is no time left to send those to the dead letter exporter that still wait for it.
+    fn drop_evicted(&self) {
+        while let Some((entry, error)) = self.next_evicted() {
+            self.finish(entry, End::Failed(error));
         }
     }
 
@@ -407,6 +462,7 @@ impl Shared {
         drop(state);
         self.slots.close();
         self.room.close();
+        self.drop_evicted();
         for ticket in tickets.into_values() {
             ticket.keep(&self.stage);
         }
@@ -428,7 +484,9 @@ impl Shared {
         let tickets = std::mem::take(&mut state.tickets);
         // Gauges may outlive the queue; what it held does not.
         let storage = std::mem::replace(&mut state.storage, Box::new(Memory::new()));
-        let lost = tickets.values().map(|ticket| ticket.items).sum();
+        let evicted = state.evicted.take();
+        let lost = tickets.values().chain(&evicted);
+        let lost = lost.map(|ticket| ticket.items).sum();
         state.totals.drop(DropReason::Abandoned, lost);
         drop(state);
         self.slots.close();
@@ -436,7 +494,7 @@ impl Shared {
         if lost > 0 {
             tracing::error!(items = lost, "the worker of a queue ended before its time");
         }
-        drop((tickets, storage));
+        drop((tickets, evicted, storage));
     }
 
     /// No handle is left.
@@ -463,6 +521,8 @@ impl Shared {
         stats.oldest_age = stats.oldest_age.max(age);
         stats.parked += state.storage.parked();
         stats.in_flight += state.in_flight;
+        stats.evicted += state.evicted.len();
+        stats.evicted_bytes += state.evicted.bytes();
         state.totals.add_to(stats);
     }
 }
@@ -475,6 +535,14 @@ impl State {
         totals.peak_bytes = totals.peak_bytes.max(bytes);
     }
 
+    /// The ticket of a request that is no longer stored.
+    fn take_ticket(&mut self, id: EntryId) -> Option<Ticket> {
+        let ticket = self.tickets.remove(&id);
+        let items = ticket.as_ref().map_or(0, |ticket| ticket.items);
+        self.items = self.items.saturating_sub(items);
+        ticket
+    }
+
     /// How many permits come free, after what is owed.
     fn free(&mut self, requests: usize, bytes: u64) -> (usize, usize) {
         let paid = (requests.min(self.debt.0), bytes.min(self.debt.1));
@@ -482,6 +550,14 @@ impl State {
         let room = usize::try_from(bytes - paid.1).unwrap_or(usize::MAX);
         (requests - paid.0, room)
     }
+}
+
+/// The error of a request that was given up for newer ones.
+fn evicted() -> ExportError {
+    ExportError::new(
+        ErrorKind::Overloaded,
+        "dropped from a full queue to make room for newer telemetry",
+    )
 }
 
 /// What a request counts for, in bytes.

@@ -390,7 +390,11 @@ impl<S: Exporter> Worker<S> {
             return;
         };
         while self.letters.len() < self.charge.0.config.concurrency
-            && let Some((entry, error)) = self.doomed.pop_front()
+            && let Some((entry, error)) = {
+                // Those that hold a place in the queue go first.
+                let doomed = self.doomed.pop_front();
+                doomed.or_else(|| self.charge.0.next_evicted())
+            }
         {
             let call = Oneshot::new(exporter.clone(), entry.request.clone());
             let span = self.charge.0.span(entry.id);
