@@ -4,7 +4,12 @@ use std::collections::{HashMap, VecDeque};
 
 use tracing::Span;
 
-use super::{Entry, EntryId, ticket::Ticket};
+use super::{
+    Entry, EntryId, Overflow,
+    shared::Shared,
+    ticket::{End, Ticket},
+};
+use crate::{DropReason, ErrorKind, ExportError};
 
 /// They are no longer stored and hold no place, for that is what the newer ones needed. So they
 /// have a bound of their own: this part of the bytes of the queue, on top of them.
@@ -73,4 +78,52 @@ impl Evicted {
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
+}
+
+impl Shared {
+    /// Gives up the oldest request that is not in flight. Whether there was one.
+    pub(super) fn evict(&self) -> bool {
+        let mut state = self.lock();
+        let Some(entry) = state.storage.evict() else {
+            return false;
+        };
+        if !self.has_dead_letter || state.closed || !state.evicted.has_room(entry.charge) {
+            drop(state);
+            self.end(entry, End::Dropped(DropReason::Overflow, evicted()));
+            return true;
+        }
+        let ticket = state.take_ticket(entry.id);
+        let freed = state.free(1, entry.charge);
+        state.evicted.push(entry, ticket);
+        let filled = self.filled(&state);
+        drop(state);
+        self.config.observer.emit(filled);
+        self.give_back(freed);
+        self.wake.notify_one();
+        true
+    }
+
+    /// The next request for the dead letter exporter that was given up for newer ones, and why.
+    pub(super) fn next_evicted(&self) -> Option<(Entry, ExportError)> {
+        if self.config.overflow != Overflow::DropOldest {
+            return None;
+        }
+        let entry = self.lock().evicted.pop()?;
+        Some((entry, evicted()))
+    }
+
+    /// There is no time left to send those to the dead letter exporter that still wait for it.
+    pub(super) fn drop_evicted(&self) {
+        while let Some((entry, error)) = self.next_evicted() {
+            self.finish(entry, End::Failed(error));
+        }
+    }
+}
+
+/// The error of a request that was given up for newer ones.
+fn evicted() -> ExportError {
+    ExportError::new(
+        ErrorKind::Overloaded,
+        "dropped from a full queue to make room for newer telemetry",
+    )
 }

@@ -131,6 +131,8 @@
 //! away, has one request in flight for as long as the inner service takes to be ready again, never
 //! sends again, and is dead for good after one error of readiness.
 
+mod charge;
+mod closing;
 mod config;
 mod evicted;
 mod flight;

@@ -12,7 +12,7 @@ use tokio::{
 use tracing::Span;
 
 use super::{
-    Entry, EntryId, Memory, Overflow, QueueConfig, QueueStats, Storage,
+    Entry, EntryId, QueueConfig, QueueStats, Storage,
     evicted::Evicted,
     stats::Totals,
     ticket::{Answer, End, Ticket},
@@ -28,9 +28,6 @@ use crate::{
 /// What observers call a queue.
 const NAME: &str = "queue";
 
-/// What a stored request costs beside its own size: its place in the storage, its ticket.
-const OVERHEAD: usize = 832;
-
 /// What the handles of a queue and its worker have in common.
 pub(super) struct Shared {
     pub(super) config: QueueConfig,
@@ -45,20 +42,20 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Whether the storage survives the end of the process.
     pub(super) survives: bool,
-    has_dead_letter: bool,
+    pub(super) has_dead_letter: bool,
 }
 
-struct State {
-    storage: Box<dyn Storage>,
-    tickets: HashMap<EntryId, Ticket>,
-    evicted: Evicted,
+pub(super) struct State {
+    pub(super) storage: Box<dyn Storage>,
+    pub(super) tickets: HashMap<EntryId, Ticket>,
+    pub(super) evicted: Evicted,
     /// No handle is left, nor a request that waits for room.
-    forsaken: bool,
-    closed: bool,
-    in_flight: usize,
+    pub(super) forsaken: bool,
+    pub(super) closed: bool,
+    pub(super) in_flight: usize,
     /// Items of all tickets.
     items: u64,
-    totals: Totals,
+    pub(super) totals: Totals,
     /// By how much a storage came with more than fits: paid back before anything is free.
     debt: (usize, u64),
 }
@@ -110,23 +107,8 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What a request counts for, or why it never fits.
-    pub(super) fn charge(&self, request: &ExportRequest) -> Result<u32, ExportError> {
-        let size = size(request);
-        match u32::try_from(size) {
-            Ok(charge) if size <= self.config.max_bytes => Ok(charge),
-            _ => Err(ExportError::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "a request of {size} bytes never fits into a queue of {} bytes",
-                    self.config.max_bytes
-                ),
-            )),
-        }
     }
 
     /// Stores a request that has its places.
@@ -210,37 +192,6 @@ impl Shared {
         )
     }
 
-    /// Gives up the oldest request that is not in flight. Whether there was one.
-    pub(super) fn evict(&self) -> bool {
-        let mut state = self.lock();
-        let Some(entry) = state.storage.evict() else {
-            return false;
-        };
-        if !self.has_dead_letter || state.closed || !state.evicted.has_room(entry.charge) {
-            drop(state);
-            self.end(entry, End::Dropped(DropReason::Overflow, evicted()));
-            return true;
-        }
-        let ticket = state.take_ticket(entry.id);
-        let freed = state.free(1, entry.charge);
-        state.evicted.push(entry, ticket);
-        let filled = self.filled(&state);
-        drop(state);
-        self.config.observer.emit(filled);
-        self.give_back(freed);
-        self.wake.notify_one();
-        true
-    }
-
-    /// The next request for the dead letter exporter that was given up for newer ones, and why.
-    pub(super) fn next_evicted(&self) -> Option<(Entry, ExportError)> {
-        if self.config.overflow != Overflow::DropOldest {
-            return None;
-        }
-        let entry = self.lock().evicted.pop()?;
-        Some((entry, evicted()))
-    }
-
     pub(super) fn survey(&self) -> Survey {
         let state = self.lock();
         Survey {
@@ -321,40 +272,6 @@ impl Shared {
         self.give_back(freed);
     }
 
-    /// Makes a request that waits for the dead letter exporter hold no more than it counts for.
-    pub(super) fn fit(&self, entry: &mut Entry) {
-        if size(&entry.request) as u64 > entry.charge {
-            entry.request = entry.request.clone().without_forms();
-        }
-    }
-
-    /// Adapts the charge of a request that comes back to what it holds by now; what that frees.
-    ///
-    /// The forms of the body that the attempt has made, JSON or compressed, are kept for the next
-    /// one if there is room for them; requests that wait for that room go first.
-    fn recharge(&self, entry: &mut Entry) -> u64 {
-        // What is kept elsewhere than in memory is kept without its forms.
-        if !self.survives {
-            entry.request = entry.request.clone().without_steps();
-            let size = size(&entry.request) as u64;
-            let more = size.saturating_sub(entry.charge);
-            let room = u32::try_from(more)
-                .ok()
-                .and_then(|more| self.room.try_acquire_many(more).ok());
-            if let Some(room) = room {
-                room.forget();
-                let less = entry.charge.saturating_sub(size);
-                entry.charge = size;
-                return less;
-            }
-        }
-        entry.request = entry.request.clone().without_forms();
-        let size = size(&entry.request) as u64;
-        let less = entry.charge.saturating_sub(size);
-        entry.charge -= less;
-        less
-    }
-
     pub(super) fn hurry(&self, beyond: Option<Instant>) {
         self.lock().storage.hurry(beyond);
     }
@@ -379,7 +296,7 @@ impl Shared {
     }
 
     /// Frees the place of a request that is no longer stored.
-    fn end(&self, entry: Entry, end: End) {
+    pub(super) fn end(&self, entry: Entry, end: End) {
         let mut state = self.lock();
         let ticket = state.take_ticket(entry.id);
         let freed = state.free(1, entry.charge);
@@ -419,7 +336,7 @@ impl Shared {
     }
 
     /// How full the queue is, for an observer.
-    fn filled(&self, state: &State) -> Event {
+    pub(super) fn filled(&self, state: &State) -> Event {
         let held = Amount {
             requests: state.storage.len() as u64,
             items: state.items,
@@ -434,76 +351,7 @@ impl Shared {
         )
     }
 
-    /// Ends what is stored and not leased, and takes nothing any more.
-    pub(super) fn close(&self, reason: DropReason, error: &ExportError) {
-        self.lock().closed = true;
-        self.slots.close();
-        self.room.close();
-        self.drop_evicted();
-        loop {
-            let evicted = self.lock().storage.evict();
-            let Some(entry) = evicted else { return };
-            self.end(entry, End::Dropped(reason, error.clone()));
-        }
-    }
-
-    /// There is no time left to send those to the dead letter exporter that still wait for it.
-    fn drop_evicted(&self) {
-        while let Some((entry, error)) = self.next_evicted() {
-            self.finish(entry, End::Failed(error));
-        }
-    }
-
-    /// Takes nothing any more, and leaves what is stored to a later process.
-    pub(super) fn keep_all(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        let tickets = std::mem::take(&mut state.tickets);
-        drop(state);
-        self.slots.close();
-        self.room.close();
-        self.drop_evicted();
-        for ticket in tickets.into_values() {
-            ticket.keep(&self.stage);
-        }
-    }
-
-    /// Leaves one request to a later process.
-    pub(super) fn keep(&self, id: EntryId) {
-        let ticket = self.lock().tickets.remove(&id);
-        if let Some(ticket) = ticket {
-            ticket.keep(&self.stage);
-        }
-    }
-
-    /// The worker is gone: nobody will end what it has not.
-    pub(super) fn abandon(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        state.in_flight = 0;
-        let tickets = std::mem::take(&mut state.tickets);
-        // Gauges may outlive the queue; what it held does not.
-        let storage = std::mem::replace(&mut state.storage, Box::new(Memory::new()));
-        let evicted = state.evicted.take();
-        let lost = tickets.values().chain(&evicted);
-        let lost = lost.map(|ticket| ticket.items).sum();
-        state.totals.drop(DropReason::Abandoned, lost);
-        drop(state);
-        self.slots.close();
-        self.room.close();
-        if lost > 0 {
-            tracing::error!(items = lost, "the worker of a queue ended before its time");
-        }
-        drop((tickets, evicted, storage));
-    }
-
-    /// No handle is left.
-    pub(super) fn forsake(&self) {
-        self.lock().forsaken = true;
-        self.wake.notify_one();
-    }
-
-    fn give_back(&self, (slots, room): (usize, usize)) {
+    pub(super) fn give_back(&self, (slots, room): (usize, usize)) {
         self.slots.add_permits(slots);
         self.room.add_permits(room);
     }
@@ -536,7 +384,7 @@ impl State {
     }
 
     /// The ticket of a request that is no longer stored.
-    fn take_ticket(&mut self, id: EntryId) -> Option<Ticket> {
+    pub(super) fn take_ticket(&mut self, id: EntryId) -> Option<Ticket> {
         let ticket = self.tickets.remove(&id);
         let items = ticket.as_ref().map_or(0, |ticket| ticket.items);
         self.items = self.items.saturating_sub(items);
@@ -544,25 +392,12 @@ impl State {
     }
 
     /// How many permits come free, after what is owed.
-    fn free(&mut self, requests: usize, bytes: u64) -> (usize, usize) {
+    pub(super) fn free(&mut self, requests: usize, bytes: u64) -> (usize, usize) {
         let paid = (requests.min(self.debt.0), bytes.min(self.debt.1));
         self.debt = (self.debt.0 - paid.0, self.debt.1 - paid.1);
         let room = usize::try_from(bytes - paid.1).unwrap_or(usize::MAX);
         (requests - paid.0, room)
     }
-}
-
-/// The error of a request that was given up for newer ones.
-fn evicted() -> ExportError {
-    ExportError::new(
-        ErrorKind::Overloaded,
-        "dropped from a full queue to make room for newer telemetry",
-    )
-}
-
-/// What a request counts for, in bytes.
-fn size(request: &ExportRequest) -> usize {
-    request.memory_size().saturating_add(OVERHEAD)
 }
 
 /// The error of a request that comes too late.
