@@ -1,20 +1,28 @@
 //! What requests count for in bytes, and what they may hold for it.
 
-use super::{Entry, shared::Shared};
+use super::{Acknowledge, Entry, shared::Shared};
 use crate::{ErrorKind, ExportError, ExportRequest};
 
 /// What a stored request costs beside its own size: its place in the storage, its ticket.
-const OVERHEAD: usize = 832;
+const OVERHEAD: usize = 624;
 
-/// What a request counts for, in bytes.
-fn size(request: &ExportRequest) -> usize {
-    request.memory_size().saturating_add(OVERHEAD)
-}
+/// What it costs in addition that somebody waits for the answer.
+const WAITING: usize = 136;
 
 impl Shared {
+    /// What a request counts for, in bytes.
+    fn size(&self, request: &ExportRequest) -> usize {
+        let waiting = match self.config.acknowledge {
+            Acknowledge::OnDelivery => WAITING,
+            Acknowledge::OnEnqueue => 0,
+        };
+        let overhead = OVERHEAD + waiting;
+        request.memory_size().saturating_add(overhead)
+    }
+
     /// What a request counts for, or why it never fits.
     pub(super) fn charge(&self, request: &ExportRequest) -> Result<u32, ExportError> {
-        let size = size(request);
+        let size = self.size(request);
         match u32::try_from(size) {
             Ok(charge) if size <= self.config.max_bytes => Ok(charge),
             _ => Err(ExportError::new(
@@ -29,7 +37,7 @@ impl Shared {
 
     /// Makes a request that waits for the dead letter exporter hold no more than it counts for.
     pub(super) fn fit(&self, entry: &mut Entry) {
-        if size(&entry.request) as u64 > entry.charge {
+        if self.size(&entry.request) as u64 > entry.charge {
             entry.request = entry.request.clone().without_forms();
         }
     }
@@ -42,7 +50,7 @@ impl Shared {
         // What is kept elsewhere than in memory is kept without its forms.
         if !self.survives {
             entry.request = entry.request.clone().without_steps();
-            let size = size(&entry.request) as u64;
+            let size = self.size(&entry.request) as u64;
             let more = size.saturating_sub(entry.charge);
             let room = u32::try_from(more)
                 .ok()
@@ -55,7 +63,7 @@ impl Shared {
             }
         }
         entry.request = entry.request.clone().without_forms();
-        let size = size(&entry.request) as u64;
+        let size = self.size(&entry.request) as u64;
         let less = entry.charge.saturating_sub(size);
         entry.charge -= less;
         less

@@ -228,7 +228,7 @@ impl Shared {
                     });
                     let span = ticket.span.clone();
                     drop(state);
-                    if entry.attempts == 0 {
+                    if entry.attempts == 0 && !self.config.observer.is_none() {
                         let waited = entry.enqueued_at.elapsed();
                         let event = Event::dequeued(NAME, &entry.request, waited);
                         self.config.observer.emit(event);
@@ -291,13 +291,16 @@ impl Shared {
         }
         state.in_flight = state.in_flight.saturating_sub(1);
         state.storage.ack(entry.id);
-        drop(state);
-        self.end(entry, end);
+        self.leave(state, entry, end);
+    }
+
+    /// Ends a request that is no longer stored.
+    pub(super) fn end(&self, entry: Entry, end: End) {
+        self.leave(self.lock(), entry, end);
     }
 
     /// Frees the place of a request that is no longer stored.
-    pub(super) fn end(&self, entry: Entry, end: End) {
-        let mut state = self.lock();
+    fn leave(&self, mut state: MutexGuard<'_, State>, entry: Entry, end: End) {
         let ticket = state.take_ticket(entry.id);
         let freed = state.free(1, entry.charge);
         self.conclude(state, entry, ticket, end);

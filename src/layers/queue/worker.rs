@@ -126,10 +126,9 @@ impl<S: Exporter> Worker<S> {
             if over && self.flights.is_empty() && self.letters.is_empty() {
                 return;
             }
-            let now = Instant::now();
             let sends = self.phase != Phase::Closed && self.has_free_slot();
             let next_due = survey.next_due.filter(|_| sends);
-            let is_due = next_due.is_some_and(|due| due <= now);
+            let is_due = next_due.is_some_and(|due| due <= Instant::now());
             if is_due && (self.is_ready || self.is_giving_up()) {
                 self.send(Ok(()));
                 continue;
@@ -214,6 +213,9 @@ impl<S: Exporter> Worker<S> {
 
     /// Begins the next phase if its time has come.
     fn advance(&mut self) {
+        if self.phase.end().is_none() {
+            return;
+        }
         let now = Instant::now();
         // Draining => Closed. The rest is left to a later process.
         if let Phase::Draining { give_up, .. } = self.phase
