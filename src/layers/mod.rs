@@ -68,6 +68,7 @@ pub mod fallback;
 pub mod fan_out;
 mod line;
 pub mod observe;
+mod presence;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;

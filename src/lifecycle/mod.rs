@@ -55,6 +55,10 @@ impl Lifecycle {
         Self::default()
     }
 
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     /// The layer that counts requests and, while draining, turns new ones away.
     #[must_use]
     pub fn layer(&self) -> TrackLayer {

@@ -18,8 +18,10 @@ pub enum Overflow {
     /// It is answered with [`Overloaded`](crate::ErrorKind::Overloaded), to be sent again with
     /// backoff.
     RejectNew,
-    /// The oldest requests that are not in flight are dropped to make room. If what is in flight
-    /// fills the queue, the new request is answered as by `RejectNew`.
+    /// The oldest requests that are not in flight make room. They go to the
+    /// [dead letter](QueueConfig::dead_letter) exporter; without one, or if it cannot keep up,
+    /// they are dropped. If what is in flight fills the queue, the new request is answered as by
+    /// `RejectNew`.
     DropOldest,
 }
 
@@ -157,7 +159,8 @@ impl QueueConfig {
         self
     }
 
-    /// Where requests go whose delivery has failed for good. Retries and timeouts for it are its
+    /// Where requests go whose delivery has failed for good, and those that a full queue gives up
+    /// for newer ones. Retries and timeouts for it are its
     /// own affair: give it layers of its own.
     #[must_use]
     pub fn dead_letter(mut self, exporter: impl Exporter) -> Self {
