@@ -74,6 +74,7 @@
 //! | `syslog` | the syslog exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
+//! | `server` | both receivers on ports of their own |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |
 //! | `json` | reading OTLP/JSON (writing it needs no feature) |
 //! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
@@ -116,6 +117,8 @@ pub use builder::ServiceBuilderExt;
 pub use compression::Compression;
 pub use error::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
 pub use exporter::{BoxExporter, Exporter, ExporterExt, IntoExportError, IntoExportErrorFuture};
+#[cfg(feature = "server")]
+pub use lifecycle::Termination;
 pub use lifecycle::{DrainReport, DropReason, Held, Lifecycle, Stage};
 pub use metadata::Metadata;
 pub use otlp::Signal;

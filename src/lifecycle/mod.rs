@@ -3,10 +3,14 @@
 mod report;
 mod shared;
 mod stage;
+#[cfg(feature = "server")]
+mod termination;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use self::shared::{Admission, Level, Parked, Shared};
+#[cfg(feature = "server")]
+pub use self::termination::Termination;
 pub use self::{
     report::{DrainReport, DropReason},
     stage::{Held, Stage},

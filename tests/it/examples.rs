@@ -289,7 +289,7 @@ async fn gateway_says_what_is_wrong_with_its_arguments() {
         ),
         (
             to(&["--drain-timeout", "soon"]),
-            ["'soon' for '--drain-timeout <TIME>'", "10s or 0.5s"],
+            ["'soon' for '--drain-timeout <TIME>'", "expected number"],
         ),
         (
             ["--fallback", "console:x"]
@@ -311,7 +311,7 @@ async fn gateway_says_what_is_wrong_with_its_arguments() {
         ),
         (
             to(&["--overflow", "spill"]),
-            ["'spill' for '--overflow", "block, reject, drop-oldest"],
+            ["'spill' for '--overflow", "block, reject-new, drop-oldest"],
         ),
         (
             to(&["--ack", "never"]),
@@ -331,12 +331,12 @@ async fn gateway_says_what_is_wrong_with_its_arguments() {
         ),
         (
             to(&["--batch-timeout=-1s"]),
-            ["'-1s' for '--batch-timeout <TIME>'", "10s or 0.5s"],
+            ["'-1s' for '--batch-timeout <TIME>'", "expected number"],
         ),
         (to(&["--rate-items", "0"]), ["rate", "0"]),
         (
             to(&["--max-concurrency", "0"]),
-            ["'0' for '--max-concurrency <auto|N>'", "zero"],
+            ["a minimum of 0 requests in flight", "min_limit"],
         ),
         (
             to(&["--max-concurrency", "some"]),
@@ -760,7 +760,7 @@ mod gateway {
             "--to",
             &backend.url,
             "--overflow",
-            "reject",
+            "reject-new",
             "--queue-bytes",
             "1500000",
         ];

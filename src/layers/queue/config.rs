@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use tokio::sync::Semaphore;
 
@@ -25,6 +25,22 @@ pub enum Overflow {
     DropOldest,
 }
 
+/// `block`, `reject-new`, `drop-oldest`: for configuration files and command lines.
+impl FromStr for Overflow {
+    type Err = InvalidConfig;
+
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "block" => Ok(Self::Block),
+            "reject-new" => Ok(Self::RejectNew),
+            "drop-oldest" => Ok(Self::DropOldest),
+            _ => Err(InvalidConfig::new(
+                "an overflow is one of block, reject-new, drop-oldest",
+            )),
+        }
+    }
+}
+
 /// When a request is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -37,6 +53,21 @@ pub enum Acknowledge {
     /// does not hear of it. A caller that asks so late that the delivery is over by then gets
     /// its result instead.
     OnEnqueue,
+}
+
+/// `delivery`, `enqueue`: for configuration files and command lines.
+impl FromStr for Acknowledge {
+    type Err = InvalidConfig;
+
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "delivery" => Ok(Self::OnDelivery),
+            "enqueue" => Ok(Self::OnEnqueue),
+            _ => Err(InvalidConfig::new(
+                "a request is acknowledged on one of delivery, enqueue",
+            )),
+        }
+    }
 }
 
 /// How a queue works. Turn it into a layer with [`QueueLayer::new`](super::QueueLayer::new),
