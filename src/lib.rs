@@ -68,6 +68,7 @@
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
 //! | `console` | the console exporter |
+//! | `zipkin` | the Zipkin exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |

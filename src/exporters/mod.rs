@@ -16,6 +16,7 @@
 //! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `console::ConsoleExporter` | all | `console:` |
+//! | `zipkin::ZipkinExporter` | traces | `zipkin+http://`, `zipkin+https://` |
 
 #[cfg(feature = "console")]
 pub mod console;
@@ -23,3 +24,5 @@ pub mod console;
 pub mod http;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;
+#[cfg(feature = "zipkin")]
+pub mod zipkin;

@@ -20,6 +20,8 @@ mod parse;
 mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
+#[cfg(feature = "zipkin")]
+mod zipkin;
 
 pub use self::error::UrlError;
 use self::parse::Target;
@@ -49,8 +51,11 @@ use crate::BoxExporter;
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
+/// | `zipkin+http://host:9411` | Zipkin, to `/api/v2/spans` or the path that is given | `zipkin` |
+/// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
 ///
-/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
+/// Without a port, the protocol's own is used (4317 for OTLP/gRPC, 4318 for OTLP/HTTP, 9411 for
+/// Zipkin), and 443 over TLS.
 ///
 /// # Parameters
 ///
@@ -59,24 +64,27 @@ use crate::BoxExporter;
 ///
 /// | parameter | for | value |
 /// |---|---|---|
-/// | `compression` | OTLP | `none`, `gzip`, `zstd`, `deflate` |
-/// | `timeout` | OTLP | of one attempt: a duration, or `none` |
-/// | `connect_timeout` | OTLP | a duration |
-/// | `header.NAME` | OTLP | sent with each request |
-/// | `user_agent` | OTLP | text |
-/// | `max_request_bytes` | OTLP | a size |
+/// | `compression` | OTLP, Zipkin | `none`, `gzip`; for OTLP also `zstd`, `deflate` |
+/// | `timeout` | OTLP, Zipkin | of one attempt: a duration, or `none` |
+/// | `connect_timeout` | OTLP, Zipkin | a duration |
+/// | `header.NAME` | OTLP, Zipkin | sent with each request |
+/// | `user_agent` | OTLP, Zipkin | text |
+/// | `max_request_bytes` | OTLP, Zipkin | a size |
 /// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
-/// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
-/// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
+/// | `encoding` | OTLP/HTTP, Zipkin | `protobuf`, `json` |
+/// | `proxy` | OTLP/HTTP, Zipkin | a URL, or `none`; by default the environment is asked |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
 /// | `server_name` | gRPC over TLS | the name that the server's certificate must have |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
+/// | `default_service_name` | Zipkin | text: for resources without `service.name` |
+/// | `annotations` | Zipkin | `specification`, `collector`: the form of events |
+/// | `link_tags`, `library_tags`, `internal_kind_tag` | Zipkin | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
-/// User and password of an OTLP/HTTP URL are sent as Basic authentication.
+/// User and password of an OTLP/HTTP or Zipkin URL are sent as Basic authentication.
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
@@ -153,6 +161,16 @@ static SCHEMES: &[Scheme] = &[
         name: "console",
         features: "the Cargo feature `console`",
         build: compiled_in!(feature = "console", console::console),
+    },
+    Scheme {
+        name: "zipkin+http",
+        features: "the Cargo feature `zipkin`",
+        build: compiled_in!(feature = "zipkin", zipkin::http),
+    },
+    Scheme {
+        name: "zipkin+https",
+        features: "the Cargo features `zipkin` and `tls`",
+        build: compiled_in!(all(feature = "zipkin", feature = "tls"), zipkin::https),
     },
 ];
 
