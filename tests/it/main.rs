@@ -38,3 +38,4 @@ mod split;
 mod timeout;
 mod tower_layers;
 mod url;
+mod zipkin;
