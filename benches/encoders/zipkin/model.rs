@@ -39,12 +39,13 @@ struct Annotation {
     value: String,
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write;
-        write!(text, "{byte:02x}").expect("writes");
-        text
-    })
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15];
+    let digits = bytes.iter().flat_map(digits);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }
 
 pub(super) fn text(value: Option<&AnyValue>) -> String {
@@ -53,7 +54,7 @@ pub(super) fn text(value: Option<&AnyValue>) -> String {
         Some(Value::BoolValue(value)) => value.to_string(),
         Some(Value::IntValue(value)) => value.to_string(),
         Some(Value::DoubleValue(value)) => value.to_string(),
-        other => panic!("not in the workload: {other:?}"),
+        other => unreachable!("not in the workload: {other:?}"),
     }
 }
 

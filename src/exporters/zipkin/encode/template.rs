@@ -255,6 +255,11 @@ impl<'a> Tags<'a> {
         template.steps.clear();
         template.text.clear();
         template.ends = Positions::NONE;
+        template.keys.reserve(attributes.len());
+        template.steps.reserve(self.list.len());
+        template
+            .text
+            .reserve(2 * self.base_text.len() + 32 * self.list.len());
         for (position, (key, _)) in attributes.iter().enumerate() {
             template.keys.push(key.as_bytes());
             template.ends.note(key.as_bytes(), position);

@@ -94,7 +94,7 @@ fn later_sources_replace_earlier_ones() {
 
 #[test]
 fn tags_are_sorted_by_key_whatever_they_come_from() {
-    let links = vec!["{}"; 12].join(",");
+    let links = ["{}"; 12].join(",");
     let attributes = [
         text("zeta", "1"),
         text("alpha", "2"),
