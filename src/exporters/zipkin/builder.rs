@@ -29,7 +29,7 @@ const PATH: &str = "/api/v2/spans";
 /// | `otel.library.*` beside `otel.scope.*` | no |
 /// | `span.kind` for internal spans | no |
 /// | timeout | 10 s for each attempt |
-/// | largest request | 10 MiB before compression, which is what Zipkin's server takes |
+/// | largest request | 10 MiB before compression, the default limit of the HTTP library of Zipkin's server |
 /// | largest answer | 4 MiB |
 /// | client | [`HttpClientOptions::default`](crate::exporters::http::HttpClientOptions) |
 ///
