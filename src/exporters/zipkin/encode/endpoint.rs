@@ -71,13 +71,17 @@ static KEYS: [&[u8]; 21] = [
 pub(super) struct Positions {
     /// `usize::MAX` if there is none.
     at: [usize; KEYS.len()],
+    /// Whether any is there.
     any: bool,
+    /// Whether one is there that counts for spans that call nobody.
+    any_always: bool,
 }
 
 impl Positions {
     pub(super) const NONE: Self = Self {
         at: [usize::MAX; KEYS.len()],
         any: false,
+        any_always: false,
     };
 
     /// Notes where the attribute with this key stands. Of two the last counts, as for tags.
@@ -85,12 +89,22 @@ impl Positions {
         if let Some(found) = KEYS.iter().position(|known| *known == key) {
             self.at[found] = position;
             self.any = true;
+            self.any_always |= matches!(
+                found,
+                SERVICE_PEER_NAME
+                    | PEER_SERVICE
+                    | NETWORK_PEER_ADDRESS
+                    | NETWORK_LOCAL_ADDRESS
+                    | NET_HOST_IP
+                    | NETWORK_LOCAL_PORT
+                    | NET_HOST_PORT
+            );
         }
     }
 
-    /// Whether there is anything to be found.
-    pub(super) const fn any(&self) -> bool {
-        self.any
+    /// Whether there is anything to be found for a span that calls somebody, or does not.
+    pub(super) const fn any(&self, is_caller: bool) -> bool {
+        if is_caller { self.any } else { self.any_always }
     }
 }
 
@@ -222,12 +236,15 @@ pub(super) fn remote<'a, K>(
         if rank.key == PEER_ADDRESS {
             (text, port) = split_port(text);
         }
+        if text.is_empty() {
+            continue;
+        }
         match literal(text) {
             Some(address) if rank.is_address && end.address.is_none() => {
                 end.address = Some(address);
                 address_port = port;
             }
-            None if rank.is_name && end.service_name.is_empty() && !text.is_empty() => {
+            None if rank.is_name && end.service_name.is_empty() => {
                 end.service_name = text.as_bytes();
                 name_port = port;
             }
@@ -245,6 +262,9 @@ pub(super) fn remote<'a, K>(
 /// Reads an IP address, in brackets or not, with a zone or not. One that maps IPv4 into IPv6 is
 /// what it maps.
 fn literal(text: &str) -> Option<IpAddr> {
+    if text.is_empty() {
+        return None;
+    }
     let inner = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))

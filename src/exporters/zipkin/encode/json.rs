@@ -6,11 +6,15 @@
 use std::{io::Write as _, net::IpAddr};
 
 use super::{
-    Format, Item, Scratch, ZipkinOptions, annotation, endpoint::Endpoint, event_time, lower_case,
-    text::integer, value,
+    Format, Item, Scratch, ZipkinOptions, annotation,
+    endpoint::Endpoint,
+    event_time, lower_case,
+    template::Source,
+    text::{boolean, integer, plain},
+    value,
 };
 use crate::otlp::{
-    SpanKind,
+    AnyValue, SpanKind,
     json::{
         hex,
         write::{key, name, string_body},
@@ -162,8 +166,20 @@ fn tags<'a>(out: &mut Vec<u8>, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
     let mut written = 0;
     for step in &item.template.steps {
         out.extend_from_slice(text.get(written..step.end).unwrap_or_default());
-        string_body(out, value(item, step.source, scratch));
-        defuse(out);
+        let attribute = match step.source {
+            Source::Attribute(position) => item.attributes.get(position),
+            _ => None,
+        };
+        // Most tags: what needs no escape is written where it belongs at once.
+        match attribute {
+            Some((_, AnyValue::Int(number))) => integer(out, *number),
+            Some((_, AnyValue::Bool(flag))) => boolean(out, *flag),
+            Some((_, number @ AnyValue::Double(_))) => plain(out, *number, &mut scratch.stack),
+            _ => {
+                string_body(out, value(item, step.source, scratch));
+                defuse(out);
+            }
+        }
         written = step.end;
     }
     out.extend_from_slice(text.get(written..).unwrap_or_default());

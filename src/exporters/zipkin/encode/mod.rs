@@ -212,8 +212,8 @@ fn run<'a, F: Format>(
                     },
                     Endpoint::default(),
                 );
-                if template.ends.any() {
-                    let is_caller = matches!(span.kind(), SpanKind::CLIENT | SpanKind::PRODUCER);
+                let is_caller = matches!(span.kind(), SpanKind::CLIENT | SpanKind::PRODUCER);
+                if template.ends.any(is_caller) {
                     near = local(service_name, &template.ends, &attributes);
                     far = remote(is_caller, &template.ends, &attributes);
                 }

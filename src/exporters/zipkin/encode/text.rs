@@ -95,7 +95,7 @@ fn comma(out: &mut Vec<u8>) {
     }
 }
 
-fn boolean(out: &mut Vec<u8>, value: bool) {
+pub(super) fn boolean(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
