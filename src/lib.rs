@@ -68,6 +68,7 @@
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
 //! | `console` | the console exporter |
+//! | `file` | the file exporter, and the reader of what it wrote |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |
@@ -84,6 +85,8 @@
 #[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
 mod body;
 mod builder;
+#[cfg(any(feature = "console", feature = "file"))]
+mod calendar;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 mod classify;
 #[cfg(feature = "_compression")]
@@ -91,6 +94,8 @@ mod compression;
 mod error;
 mod exporter;
 pub mod exporters;
+#[cfg(feature = "file")]
+mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
 pub mod layers;

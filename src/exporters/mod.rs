@@ -16,9 +16,12 @@
 //! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `console::ConsoleExporter` | all | `console:` |
+//! | `file::FileExporter` | all | `file://` |
 
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "otlp-http")]
 pub mod http;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]

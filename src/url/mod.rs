@@ -5,6 +5,8 @@
 #[cfg(feature = "console")]
 mod console;
 mod error;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 mod otlp;
 // Which of their parts are needed depends on the schemes that are compiled in.
@@ -43,6 +45,7 @@ use crate::BoxExporter;
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
+/// | `file:///var/log/otel-{signal}.jsonl` | files, one for all signals or, with `{signal}`, one each | `file` |
 ///
 /// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
 ///
@@ -68,6 +71,15 @@ use crate::BoxExporter;
 /// | `server_name` | gRPC over TLS | the name that the server's certificate must have |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
+/// | `format` | file | `json`, `protobuf` |
+/// | `compression` | file | `none`, `gzip`, `zstd`, `zstd-records` |
+/// | `rotate`, `rotate_after` | file | a size, a duration: when to begin a new file |
+/// | `keep`, `keep_for` | file | a number, a duration: which rotated files to keep |
+/// | `fsync` | file | `never`, `every-write`, or a duration |
+/// | `signal` | file | `traces`, `metrics`, `logs`: takes no other |
+/// | `mode` | file | octal permissions of new files: `0640` |
+/// | `create_directory` | file | `true`, `false` |
+/// | `max_record_bytes` | file | a size |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
 /// User and password of an OTLP/HTTP URL are sent as Basic authentication.
@@ -147,6 +159,11 @@ static SCHEMES: &[Scheme] = &[
         name: "console",
         features: "the Cargo feature `console`",
         build: compiled_in!(feature = "console", console::console),
+    },
+    Scheme {
+        name: "file",
+        features: "the Cargo feature `file`",
+        build: compiled_in!(feature = "file", file::file),
     },
 ];
 
