@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,16 +17,30 @@ use crate::files::{Content, GZIP, ZSTD, is_skippable};
 const BUFFER: usize = 64 << 10;
 
 /// A file that counts how much of it was read.
-pub(super) struct Counted {
+struct Counted {
     file: File,
+    position: u64,
+    /// Up to here it is counted already.
+    furthest: u64,
     read: Arc<AtomicU64>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
-        self.read.fetch_add(read as u64, Relaxed);
+        self.position += read as u64;
+        if self.position > self.furthest {
+            self.read.fetch_add(self.position - self.furthest, Relaxed);
+            self.furthest = self.position;
+        }
         Ok(read)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.position = self.file.seek(to)?;
+        Ok(self.position)
     }
 }
 
@@ -38,29 +52,37 @@ pub(super) struct Input(State);
 
 enum State {
     Plain(Source),
-    Gzip(GzDecoder<Source>),
-    Zstd(Box<ZstdDecoder<'static, Source>>),
-    /// Between two members or frames. What is not the beginning of one is passed over; if it is
-    /// not zeros, that is an error, unless there was one already.
-    Between {
-        source: Source,
-        of: Content,
-        is_known_bad: bool,
-    },
+    /// In a member or a frame, which begins at this byte of the file.
+    In(Packed, u64),
+    /// Between two of them.
+    Between(Source, Format),
     End,
+}
+
+enum Packed {
+    Gzip(Box<GzDecoder<Source>>),
+    Zstd(Box<ZstdDecoder<'static, Source>>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Gzip,
+    Zstd,
 }
 
 impl Input {
     pub(super) fn new(file: File, read: Arc<AtomicU64>) -> io::Result<Self> {
-        let mut source = BufReader::with_capacity(BUFFER, Counted { file, read });
-        let content = Content::of(source.fill_buf()?);
-        Ok(Self(match content {
+        let counted = Counted {
+            file,
+            position: 0,
+            furthest: 0,
+            read,
+        };
+        let mut source = BufReader::with_capacity(BUFFER, counted);
+        Ok(Self(match Content::of(source.fill_buf()?) {
             Content::Plain(_) => State::Plain(source),
-            of => State::Between {
-                source,
-                of,
-                is_known_bad: false,
-            },
+            Content::Gzip => State::Between(source, Format::Gzip),
+            Content::Zstd => State::Between(source, Format::Zstd),
         }))
     }
 }
@@ -74,138 +96,157 @@ impl Read for Input {
             return Ok(0);
         }
         loop {
-            match &mut self.0 {
+            let result = match &mut self.0 {
                 State::Plain(source) => return source.read(buffer),
                 State::End => return Ok(0),
-                State::Gzip(member) => match member.read(buffer) {
-                    Ok(0) => self.leave(false),
-                    Ok(read) => return Ok(read),
-                    Err(error) => return Err(self.fail(error)),
-                },
-                State::Zstd(frame) => match frame.read(buffer) {
-                    Ok(0) => self.leave(false),
-                    Ok(read) => return Ok(read),
-                    Err(error) => return Err(self.fail(error)),
-                },
-                State::Between { .. } => self.enter()?,
+                State::Between(..) => {
+                    self.enter()?;
+                    continue;
+                }
+                State::In(Packed::Gzip(member), _) => member.read(buffer),
+                State::In(Packed::Zstd(frame), _) => frame.read(buffer),
+            };
+            match result {
+                Ok(0) => self.leave(),
+                Ok(read) => return Ok(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fail(error)),
             }
         }
     }
 }
 
 impl Input {
-    /// Goes from a member or frame to what is behind it.
-    fn leave(&mut self, is_known_bad: bool) {
-        self.0 = match std::mem::replace(&mut self.0, State::End) {
-            State::Gzip(member) => State::Between {
-                source: member.into_inner(),
-                of: Content::Gzip,
-                is_known_bad,
-            },
-            State::Zstd(frame) => State::Between {
-                source: frame.finish(),
-                of: Content::Zstd,
-                is_known_bad,
-            },
-            other => other,
-        };
-    }
-
-    fn fail(&mut self, error: io::Error) -> io::Error {
-        match error.kind() {
-            io::ErrorKind::Interrupted => return error,
-            io::ErrorKind::UnexpectedEof => self.0 = State::End,
-            // zstd's own errors have no kind, and an operating system's have a number.
-            _ if error.raw_os_error().is_none() => {
-                self.leave(true);
-                return io::Error::new(io::ErrorKind::InvalidData, error);
-            }
-            _ => self.0 = State::End,
+    /// In => Between, at the end of a member or a frame.
+    fn leave(&mut self) {
+        if let State::In(packed, _) = std::mem::replace(&mut self.0, State::End) {
+            let (source, format) = packed.into_source();
+            self.0 = State::Between(source, format);
         }
-        error
     }
 
-    /// Goes from between two members or frames into the next.
+    /// In => Between, if there is another beginning behind that of the member or frame which is
+    /// bad; else End.
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        let state = std::mem::replace(&mut self.0, State::End);
+        let is_torn = error.kind() == io::ErrorKind::UnexpectedEof;
+        // What the decompressors say themselves bears no number of the operating system.
+        if error.raw_os_error().is_some() {
+            return error;
+        }
+        let State::In(packed, start) = state else {
+            return error;
+        };
+        // They may have taken the next one for a part of this.
+        let (mut source, format) = packed.into_source();
+        let next = source
+            .seek(SeekFrom::Start(start + 1))
+            .and_then(|_| pass_to_beginning(&mut source, format));
+        match next {
+            Ok(true) => self.0 = State::Between(source, format),
+            Ok(false) if is_torn => return error,
+            Ok(false) => {}
+            Err(failed) => return failed,
+        }
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    /// Between => In, or End at the end of the file. What stands in between may be zeros, which
+    /// some tools pad with; anything else is an error, once, and passed over.
     fn enter(&mut self) -> io::Result<()> {
-        let State::Between {
-            mut source,
-            of,
-            is_known_bad,
-        } = std::mem::replace(&mut self.0, State::End)
-        else {
+        let State::Between(mut source, format) = std::mem::replace(&mut self.0, State::End) else {
             return Ok(());
         };
-        let mut passed = false;
-        // The last bytes passed over or looked at: a beginning may lie across two buffers.
-        let mut head = Vec::with_capacity(4);
-        loop {
-            head.clear();
-            peek(&mut source, &mut head)?;
-            if head.is_empty() {
-                break;
-            }
-            let is_beginning = match of {
-                Content::Gzip => head.starts_with(&GZIP),
-                _ => head
-                    .first_chunk::<4>()
-                    .is_some_and(|magic| *magic == ZSTD || is_skippable(*magic)),
+        let head = loop {
+            let zeros = match source.fill_buf()? {
+                [] => return Ok(()),
+                there => there.iter().take_while(|byte| **byte == 0).count(),
             };
-            if is_beginning {
-                break;
+            if zeros == 0 {
+                break peek(&mut source)?;
             }
-            // A beginning that is cut off is a torn tail, not garbage.
-            if !passed && !is_known_bad && head.len() < 4 && of.may_begin_with(&head) {
+            source.consume(zeros);
+        };
+        if !format.begins(&head) {
+            let content = match format {
+                Format::Gzip => Content::Gzip,
+                Format::Zstd => Content::Zstd,
+            };
+            if head.len() < 4 && content.may_begin_with(&head) {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            passed |= head.first() != Some(&0);
-            source.consume(1);
-        }
-        let is_end = head.is_empty();
-        if passed && !is_known_bad {
-            if !is_end {
-                self.0 = State::Between {
-                    source,
-                    of,
-                    is_known_bad: false,
-                };
+            if pass_to_beginning(&mut source, format)? {
+                self.0 = State::Between(source, format);
             }
             let message = "there is something else between what is compressed";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
-        if !is_end {
-            self.0 = match of {
-                Content::Gzip => State::Gzip(GzDecoder::new(source)),
-                _ => State::Zstd(Box::new(ZstdDecoder::with_buffer(source)?.single_frame())),
-            };
-        }
+        let start = source.stream_position()?;
+        let packed = match format {
+            Format::Gzip => Packed::Gzip(Box::new(GzDecoder::new(source))),
+            Format::Zstd => {
+                Packed::Zstd(Box::new(ZstdDecoder::with_buffer(source)?.single_frame()))
+            }
+        };
+        self.0 = State::In(packed, start);
         Ok(())
     }
 }
 
-/// The next four bytes, or as many as there are. They are still to be read.
-fn peek(source: &mut Source, head: &mut Vec<u8>) -> io::Result<()> {
-    let there = source.fill_buf()?;
-    if there.len() >= 4 || there.is_empty() {
-        head.extend_from_slice(there.get(..4).unwrap_or_default());
-        return Ok(());
-    }
-    // At the end of a buffer: rare.
-    let rest = there.to_vec();
-    let inner = source.get_ref();
-    let mut file = &inner.file;
-    let mut more = [0; 4];
-    use std::io::Seek as _;
-    let position = file.stream_position()?;
-    let wanted = 4 - rest.len();
-    let mut read = 0;
-    while read < wanted {
-        match file.read(more.get_mut(read..wanted).unwrap_or_default())? {
-            0 => break,
-            some => read += some,
+impl Packed {
+    fn into_source(self) -> (Source, Format) {
+        match self {
+            Packed::Gzip(member) => (member.into_inner(), Format::Gzip),
+            Packed::Zstd(frame) => (frame.finish(), Format::Zstd),
         }
     }
-    file.seek(io::SeekFrom::Start(position))?;
-    head.extend_from_slice(&rest);
-    head.extend_from_slice(more.get(..read).unwrap_or_default());
-    Ok(())
+}
+
+impl Format {
+    /// How it begins, but for skippable frames.
+    const fn magic(self) -> &'static [u8] {
+        match self {
+            Format::Gzip => &GZIP,
+            Format::Zstd => &ZSTD,
+        }
+    }
+
+    fn begins(self, head: &[u8]) -> bool {
+        let skippable = || head.first_chunk().is_some_and(|magic| is_skippable(*magic));
+        head.starts_with(self.magic()) || (self == Format::Zstd && skippable())
+    }
+}
+
+/// Passes over everything up to the next beginning; `false` if there is none.
+fn pass_to_beginning(source: &mut Source, format: Format) -> io::Result<bool> {
+    let first = format.magic().first();
+    loop {
+        let there = source.fill_buf()?;
+        if there.is_empty() {
+            return Ok(false);
+        }
+        let at = there.iter().position(|byte| Some(byte) == first);
+        let passed = at.unwrap_or(there.len());
+        source.consume(passed);
+        if at.is_some() {
+            if peek(source)?.starts_with(format.magic()) {
+                return Ok(true);
+            }
+            source.consume(1);
+        }
+    }
+}
+
+/// The next four bytes, or as many as there are. They are still to be read.
+fn peek(source: &mut Source) -> io::Result<Vec<u8>> {
+    let there = source.fill_buf()?;
+    if let Some(head) = there.get(..4) {
+        return Ok(head.to_vec());
+    }
+    // At the end of a buffer: rare.
+    let position = source.stream_position()?;
+    let mut head = Vec::with_capacity(4);
+    source.by_ref().take(4).read_to_end(&mut head)?;
+    source.seek(SeekFrom::Start(position))?;
+    Ok(head)
 }
