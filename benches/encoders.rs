@@ -13,9 +13,13 @@
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod support;
 
-use support::table::{self, Group};
+#[path = "encoders/file.rs"]
+mod file;
+
+use support::table;
 
 fn main() {
-    let groups: Vec<Group<'static>> = Vec::new();
+    let mut groups = Vec::new();
+    groups.extend(file::groups());
     table::run(groups);
 }

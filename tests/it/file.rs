@@ -5,7 +5,7 @@ mod crash;
 mod examples;
 mod properties;
 mod read;
-//mod replay;
+mod replay;
 mod rotate;
 mod url;
 

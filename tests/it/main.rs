@@ -9,4 +9,33 @@
 
 mod support;
 
+mod adaptive_concurrency;
+mod admission;
+mod batch;
+mod circuit_breaker;
+mod compression;
+mod console;
+mod env;
+mod examples;
+mod fallback;
+mod fan_out;
 mod file;
+mod json;
+mod lifecycle;
+mod loss_catalogue;
+mod malformed;
+mod merge_split;
+mod observe;
+mod otlp_grpc;
+mod otlp_http;
+mod properties;
+mod queue;
+mod rate_limit;
+mod receiver_grpc;
+mod receiver_http;
+mod retry;
+mod route;
+mod split;
+mod timeout;
+mod tower_layers;
+mod url;

@@ -232,7 +232,8 @@ fn pass_to_beginning(source: &mut Source, format: Format) -> io::Result<bool> {
             if peek(source)?.starts_with(format.magic()) {
                 return Ok(true);
             }
-            source.consume(1);
+            // Looking may have emptied the buffer, of which nothing can be consumed then.
+            source.seek_relative(1)?;
         }
     }
 }
