@@ -85,7 +85,7 @@ async fn the_protobuf_example_is_the_record_of_a_file_byte_for_byte() {
     assert_eq!(file_of(&[request], form).await, bytes);
     let read = read_text(&bytes);
     let request = read[0].as_ref().expect("reads");
-    let line = file_of(&[request.clone()], LINES).await;
+    let line = file_of(std::slice::from_ref(request), LINES).await;
     assert_eq!(line, format!("{LOG}\n").as_bytes());
 }
 
