@@ -2,6 +2,7 @@
 
 mod answers;
 mod crash;
+mod disk;
 mod examples;
 mod properties;
 mod read;

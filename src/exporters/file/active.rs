@@ -45,6 +45,14 @@ struct Open {
     is_dirty: bool,
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is being started has it open, too, until
+        // it runs its own program.
+        let _ = fs4::FileExt::unlock(&self.file);
+    }
+}
+
 impl ActiveFile {
     /// Opens the file, so that what is wrong with it is known at once.
     pub(super) fn open(

@@ -195,13 +195,6 @@ impl Worker {
             }
             self.write(file);
         }
-        if let Fsync::Interval(interval) = self.fsync
-            && self.sync_at.is_none()
-            && self.files.iter().any(ActiveFile::is_dirty)
-        {
-            self.sync_at = Some(Instant::now() + interval);
-            self.unsynced = Some(self.stage.hold(0));
-        }
     }
 
     fn room(&self, file: usize) -> Option<u64> {
@@ -279,6 +272,14 @@ impl Worker {
                 .map_err(|problem| problem.at(file.path())),
             Err(error) => Err(during("compress the records of")(error).at(file.path())),
         };
+        // Before the answers: a shutdown that follows one waits for the sync, too.
+        if let Fsync::Interval(interval) = self.fsync
+            && self.sync_at.is_none()
+            && file.is_dirty()
+        {
+            self.sync_at = Some(Instant::now() + interval);
+            self.unsynced = Some(self.stage.hold(0));
+        }
         let waiting = self.chunk.clear();
         if result.is_ok() {
             self.counters.recorded(waiting.len());
