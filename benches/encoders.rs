@@ -18,6 +18,8 @@ mod tcp;
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod support;
 
+#[path = "encoders/file.rs"]
+mod file;
 #[path = "encoders/influxdb.rs"]
 mod influxdb;
 #[path = "encoders/jaeger.rs"]
@@ -32,5 +34,6 @@ fn main() {
     groups.extend(jaeger::groups());
     groups.extend(influxdb::groups());
     groups.extend(zipkin::groups());
+    groups.extend(file::groups());
     table::run(groups);
 }

@@ -73,6 +73,7 @@
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
 //! | `syslog` | the syslog exporter |
 //! | `zipkin` | the Zipkin exporter |
+//! | `file` | the file exporter, and the reader of what it wrote |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `server` | both receivers on ports of their own |
@@ -90,6 +91,8 @@
 #[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
+#[cfg(any(feature = "console", feature = "file"))]
+mod calendar;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 mod classify;
 #[cfg(feature = "_compression")]
@@ -97,6 +100,8 @@ mod compression;
 mod error;
 mod exporter;
 pub mod exporters;
+#[cfg(feature = "file")]
+mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
 pub mod layers;

@@ -18,6 +18,7 @@
 //! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
 //! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
 //! | `influxdb::InfluxDbExporter` | all | `influxdb+http://`, `influxdb+https://` |
+//! | `file::FileExporter` | all | `file://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
@@ -25,6 +26,8 @@
 
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "_http_client")]
 pub mod http;
 #[cfg(feature = "influxdb")]

@@ -5,6 +5,8 @@
 #[cfg(feature = "console")]
 mod console;
 mod error;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "_http_client")]
 mod http;
 #[cfg(feature = "influxdb")]
@@ -72,6 +74,7 @@ use crate::BoxExporter;
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
 /// | `zipkin+http://host:9411` | Zipkin, to `/api/v2/spans` or the path that is given | `zipkin` |
 /// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
+/// | `file:///var/log/otel-{signal}.jsonl` | files, one for all signals or, with `{signal}`, one each | `file` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
 /// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
@@ -130,6 +133,14 @@ use crate::BoxExporter;
 /// | `default_service_name` | Zipkin | text: for resources without `service.name` |
 /// | `annotations` | Zipkin | `specification`, `collector`: the form of events |
 /// | `link_tags`, `library_tags`, `internal_kind_tag` | Zipkin | `true`, `false` |
+/// | `format` | file | `json`, `protobuf` |
+/// | `rotate`, `rotate_after` | file | a size, a duration: when to begin a new file |
+/// | `keep`, `keep_for` | file | a number, a duration: which rotated files to keep |
+/// | `fsync` | file | `never`, `every-write`, or a duration |
+/// | `signal` | file | `traces`, `metrics`, `logs`: takes no other |
+/// | `mode` | file | octal permissions of new files: `0640` |
+/// | `create_directory` | file | `true`, `false` |
+/// | `max_record_bytes` | file | a size |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
 /// User and password of an HTTP exporter's URL are sent as Basic authentication.
@@ -264,6 +275,11 @@ static SCHEMES: &[Scheme] = &[
         name: "zipkin+https",
         features: "the Cargo features `zipkin` and `tls`",
         build: compiled_in!(all(feature = "zipkin", feature = "tls"), zipkin::https),
+    },
+    Scheme {
+        name: "file",
+        features: "the Cargo feature `file`",
+        build: compiled_in!(feature = "file", file::file),
     },
 ];
 

@@ -19,6 +19,7 @@ mod env;
 mod examples;
 mod fallback;
 mod fan_out;
+mod file;
 mod influxdb;
 mod jaeger;
 mod json;

@@ -19,6 +19,7 @@ mod receivers;
 mod workload;
 
 mod exporters;
+mod file;
 mod gateway;
 mod pipeline;
 mod relay;
