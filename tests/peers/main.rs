@@ -16,6 +16,8 @@ mod compare;
 mod generate;
 mod python;
 mod receivers;
+#[allow(dead_code, reason = "the exporters' tests take what they need")]
+mod servers;
 mod workload;
 
 mod exporters;
