@@ -67,6 +67,7 @@
 //! | Feature | What it adds |
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
+//! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
 //! | `console` | the console exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
@@ -81,7 +82,7 @@
 // What several features share stays whole where only one of them is on.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]
 
-#[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
+#[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
 #[cfg(any(feature = "_grpc", feature = "_http"))]

@@ -15,11 +15,17 @@
 //! |---|---|---|
 //! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
+//! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
+//! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 
 #[cfg(feature = "console")]
 pub mod console;
-#[cfg(feature = "otlp-http")]
+#[cfg(feature = "_http_client")]
 pub mod http;
+#[cfg(feature = "jaeger")]
+pub mod jaeger;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;
+#[cfg(feature = "_prometheus")]
+pub mod prometheus;

@@ -5,6 +5,12 @@
 #[cfg(feature = "console")]
 mod console;
 mod error;
+#[cfg(feature = "_http_client")]
+mod http;
+#[cfg(feature = "jaeger")]
+mod jaeger;
+#[cfg(feature = "_compression")]
+mod options;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 mod otlp;
 // Which of their parts are needed depends on the schemes that are compiled in.
@@ -12,6 +18,8 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
 
@@ -42,9 +50,13 @@ use crate::BoxExporter;
 /// | `otlp+unix:///run/otel.sock` | the same over a Unix socket | `otlp-grpc` |
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
+/// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
+/// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
+/// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 ///
-/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
+/// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
+/// 6831 for compact and 6832 for binary datagrams), and 443 over TLS.
 ///
 /// # Parameters
 ///
@@ -53,24 +65,30 @@ use crate::BoxExporter;
 ///
 /// | parameter | for | value |
 /// |---|---|---|
-/// | `compression` | OTLP | `none`, `gzip`, `zstd`, `deflate` |
-/// | `timeout` | OTLP | of one attempt: a duration, or `none` |
-/// | `connect_timeout` | OTLP | a duration |
-/// | `header.NAME` | OTLP | sent with each request |
-/// | `user_agent` | OTLP | text |
-/// | `max_request_bytes` | OTLP | a size |
+/// | `compression` | OTLP, Jaeger over HTTP | `none`, `gzip`, `zstd`, `deflate` |
+/// | `timeout` | OTLP, Jaeger | of one attempt: a duration, or `none` |
+/// | `connect_timeout` | OTLP, Jaeger over HTTP | a duration |
+/// | `header.NAME` | OTLP, Jaeger over HTTP | sent with each request |
+/// | `user_agent` | OTLP, Jaeger over HTTP | text |
+/// | `max_request_bytes` | OTLP, Jaeger over HTTP | a size |
 /// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
 /// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
-/// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
+/// | `proxy` | OTLP/HTTP, Jaeger over HTTP | a URL, or `none`; by default the environment is asked |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
 /// | `server_name` | gRPC over TLS | the name that the server's certificate must have |
+/// | `protocol` | Jaeger over UDP | `compact`, `binary` |
+/// | `max_packet_bytes` | Jaeger over UDP | a size: of a datagram |
+/// | `unknown_service` | Jaeger | text: the name of a service that has none |
+/// | `internal_kind` | Jaeger | `true`, `false`: whether internal spans say so |
+/// | `scope_attributes` | Jaeger | `true`, `false`: whether spans have those of their scope |
+/// | `link_logs` | Jaeger | `true`, `false`: whether links are logs too |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
-/// User and password of an OTLP/HTTP URL are sent as Basic authentication.
+/// User and password of an HTTP exporter's URL are sent as Basic authentication.
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
@@ -142,6 +160,21 @@ static SCHEMES: &[Scheme] = &[
         name: "otlp+https",
         features: "the Cargo features `otlp-http` and `tls`",
         build: compiled_in!(all(feature = "otlp-http", feature = "tls"), otlp::https),
+    },
+    Scheme {
+        name: "jaeger+http",
+        features: "the Cargo feature `jaeger`",
+        build: compiled_in!(feature = "jaeger", jaeger::http),
+    },
+    Scheme {
+        name: "jaeger+https",
+        features: "the Cargo features `jaeger` and `tls`",
+        build: compiled_in!(all(feature = "jaeger", feature = "tls"), jaeger::https),
+    },
+    Scheme {
+        name: "jaeger+udp",
+        features: "the Cargo feature `jaeger`",
+        build: compiled_in!(feature = "jaeger", jaeger::udp),
     },
     Scheme {
         name: "console",

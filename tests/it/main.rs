@@ -19,6 +19,7 @@ mod env;
 mod examples;
 mod fallback;
 mod fan_out;
+mod jaeger;
 mod json;
 mod lifecycle;
 mod loss_catalogue;
