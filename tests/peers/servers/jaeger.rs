@@ -27,8 +27,11 @@ impl Jaeger {
         let mut command = Command::new(installed("jaeger"));
         command.env("SPAN_STORAGE_TYPE", "badger");
         command.arg("--badger.ephemeral=false");
-        // What it acknowledged is on disk even when it is killed.
-        command.arg("--badger.consistency=true");
+        // It answers 202 even for what its queue has no room for, and drops that.
+        command.arg("--collector.queue-size=200000");
+        // It would send traces of its own.
+        command.env("OTEL_TRACES_SAMPLER", "always_off");
+        command.arg("--log-level=warn");
         for kind in ["key", "value"] {
             let data = folder.path().join(kind);
             std::fs::create_dir(&data).expect("a folder");
@@ -71,9 +74,9 @@ impl Jaeger {
         names.map(str::to_owned).collect()
     }
 
-    /// A trace as the query API gives it, by its id in hexadecimal; `None` if there is none.
+    /// A trace as it is stored, by its id in hexadecimal; `None` if there is none.
     pub async fn trace(&self, id: &str) -> Option<Value> {
-        let answer = get_json(&format!("{}/api/traces/{id}", self.query)).await?;
+        let answer = get_json(&format!("{}/api/traces/{id}?raw=true", self.query)).await?;
         answer["data"].get(0).cloned()
     }
 
