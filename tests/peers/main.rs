@@ -11,9 +11,12 @@
 mod certificates;
 mod collector;
 mod compare;
+#[allow(dead_code, reason = "for servers that keep nothing over a restart")]
+mod gate;
 #[path = "../it/support/generate.rs"]
 #[allow(dead_code)]
 mod generate;
+mod outage;
 mod python;
 mod receivers;
 #[allow(dead_code, reason = "the exporters' tests take what they need")]
@@ -22,6 +25,7 @@ mod workload;
 
 mod exporters;
 mod gateway;
+mod jaeger;
 mod pipeline;
 mod relay;
 mod restart;
