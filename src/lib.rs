@@ -68,7 +68,10 @@
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
 //! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
+//! | `influxdb` | the InfluxDB exporter |
 //! | `console` | the console exporter |
+//! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
+//! | `syslog` | the syslog exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |

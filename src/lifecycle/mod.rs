@@ -6,7 +6,7 @@ mod stage;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub(crate) use self::shared::{Admission, Parked, Shared};
+pub(crate) use self::shared::{Admission, Level, Parked, Shared};
 pub use self::{
     report::{DrainReport, DropReason},
     stage::{Held, Stage},

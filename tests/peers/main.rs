@@ -29,4 +29,5 @@ mod jaeger;
 mod pipeline;
 mod relay;
 mod restart;
+mod syslog;
 mod tls;

@@ -29,7 +29,9 @@ pub use client::{ReqwestFuture, ReqwestService};
 pub use options::HttpClientOptions;
 pub use sender::HttpExportFuture;
 
-pub(crate) use common::{HttpOptions, http_options, is_reserved};
+#[cfg(feature = "otlp-http")]
+pub(crate) use common::is_reserved;
+pub(crate) use common::{HttpOptions, http_options};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use reply::{Reply, Secrets, Unread, readable};
 pub(crate) use sender::{HttpSender, StatusTable};

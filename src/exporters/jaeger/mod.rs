@@ -51,9 +51,11 @@
 //!
 //! # Thrift
 //!
-//! The messages are written straight from the views, not with the `thrift` crate: that needs
-//! structs of owned strings to be built first and calls a method by pointer for each field. The
-//! tests read what was written with that crate; the benchmark `jaeger` compares the two.
+//! The messages are written straight from the views, not with the `thrift` crate: that wants
+//! structs of owned strings, and calls a method by pointer for each field. Measured (`cargo bench
+//! --bench encoders -- jaeger`): to decode, fill structs and write them takes about twelve times as
+//! long, to write structs that are there already nearly four times. The tests read what was
+//! written with that crate.
 
 pub mod encode;
 mod http;

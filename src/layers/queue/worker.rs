@@ -326,7 +326,8 @@ impl<S: Exporter> Worker<S> {
         if let RetryAdvice::After(delay) = error.retry() {
             // A moment that no clock will show is as good as never.
             let until = now.checked_add(delay)?;
-            entry.not_before = Some(until);
+            // The pause of a circuit breaker may be over sooner: no server named it.
+            entry.not_before = (error.kind() != ErrorKind::CircuitOpen).then_some(until);
             let end = if self.shared().survives { oldest } else { end };
             return end.is_none_or(|end| until <= end).then_some(until);
         }

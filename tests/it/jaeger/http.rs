@@ -37,11 +37,14 @@ use crate::support::{
     http_server::{Authority, nobody, serve, serve_tls},
 };
 
+/// Status, headers, body.
+type Answer = (u16, &'static [(&'static str, &'static str)], &'static str);
+
 /// A collector that answers what it is told to, 202 by default, and remembers what it was sent.
 #[derive(Clone, Default)]
 struct Collector {
     seen: Arc<Mutex<Vec<(Parts, Bytes)>>>,
-    script: Arc<Mutex<VecDeque<(u16, &'static [(&'static str, &'static str)], &'static str)>>>,
+    script: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Collector {

@@ -5,6 +5,7 @@ pub(crate) mod backend;
 pub(crate) mod generate;
 pub(crate) mod http_server;
 pub(crate) mod jaeger_idl;
+pub(crate) mod listener;
 pub(crate) mod oracle;
 pub(crate) mod respell;
 pub(crate) mod structs;

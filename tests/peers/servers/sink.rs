@@ -106,7 +106,7 @@ impl SyslogSink {
             ("SYSLOG_UDP_ADDR", &udp),
         ];
         env.extend(files.iter().map(|(name, path)| (*name, path.as_str())));
-        let sink = Sink::start("sink-syslog.yaml", &env).await;
+        let sink = Sink::start("sink-rfc5424.yaml", &env).await;
         Self {
             sink,
             tcp,

@@ -49,6 +49,7 @@
 //! A span with an invalid trace or span id, one whose parent id has the wrong length, and one that
 //! alone is larger than the limit: each is rejected, counted and named, and its neighbours live.
 
+mod log;
 mod position;
 mod process;
 mod span;
@@ -58,7 +59,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use self::{
     position::Position,
-    span::{Invalid, ScopeTags},
+    span::{BadId, ScopeTags},
 };
 use super::thrift::{Binary, Compact, Kind, OpenList, Protocol};
 use crate::otlp::{Span, Traces};
@@ -232,6 +233,9 @@ impl<'a> Batches<'a> {
             items: self.position.item()..self.position.item(),
             ..Batch::default()
         };
+        // Thrift takes about half as much again as protobuf.
+        let guess = self.position.group_size().saturating_mul(2);
+        out.reserve(guess.min(self.fill_bytes));
         let list = self.open::<P>(out);
         let mut count = 0;
         while let Some(next) = self.position.next() {
@@ -239,9 +243,9 @@ impl<'a> Batches<'a> {
                 self.scope.render::<P>(&next.scope, self.options);
             }
             let before = out.len();
-            if let Err(invalid) = span::write::<P>(out, &next.span, &self.scope, self.options) {
+            if let Err(bad_id) = span::write::<P>(out, &next.span, &self.scope, self.options) {
                 out.truncate(before);
-                batch.reject(&next.span, next.item, || invalid.to_string());
+                batch.reject(&next.span, next.item, || bad_id.to_string());
                 continue;
             }
             let size = list.offset() - base
@@ -326,12 +330,12 @@ fn named(span: &Span<'_>, item: u64) -> String {
     format!("span {item} ({short:?}{dots})")
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for BadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Invalid::TraceId => "its trace id is not 16 bytes, or all zeros",
-            Invalid::SpanId => "its span id is not 8 bytes, or all zeros",
-            Invalid::ParentSpanId => "its parent span id is not 8 bytes",
+            BadId::Trace => "its trace id is not 16 bytes, or all zeros",
+            BadId::Span => "its span id is not 8 bytes, or all zeros",
+            BadId::ParentSpan => "its parent span id is not 8 bytes",
         })
     }
 }

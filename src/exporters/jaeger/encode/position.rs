@@ -49,6 +49,11 @@ impl<'a> Position<'a> {
         }
     }
 
+    /// Size of this resource with all its spans in the request, in bytes.
+    pub(super) fn group_size(&self) -> usize {
+        self.group.map_or(0, |group| group.as_bytes().len())
+    }
+
     /// Moves to the next resource that has spans left, this one first. `None` if there is none.
     pub(super) fn skip_empty(&mut self) -> Option<()> {
         while !self.skip_empty_scopes() {

@@ -1,12 +1,9 @@
 //! A span as Jaeger's `Span`.
 
-use super::{EncodeOptions, tag};
+use super::{EncodeOptions, log, tag};
 use crate::{
     exporters::jaeger::thrift::{Kind, Protocol},
-    otlp::{
-        AnyValue, Attributes, Event, Link, Scope, Span, SpanId, SpanKind, StatusCode, TraceId,
-        json::hex,
-    },
+    otlp::{AnyValue, Link, Scope, Span, SpanId, SpanKind, StatusCode, TraceId},
 };
 
 /// `SpanRefType` of Jaeger's IDL.
@@ -22,16 +19,16 @@ const STATUS_CODE: &[u8] = b"otel.status_code";
 const ERROR: &[u8] = b"error";
 const STATUS_DESCRIPTION: &[u8] = b"otel.status_description";
 const TRACE_STATE: &[u8] = b"w3c.tracestate";
-const DROPPED_ATTRIBUTES: &[u8] = b"otel.dropped_attributes_count";
+pub(super) const DROPPED_ATTRIBUTES: &[u8] = b"otel.dropped_attributes_count";
 const DROPPED_EVENTS: &[u8] = b"otel.dropped_events_count";
 const DROPPED_LINKS: &[u8] = b"otel.dropped_links_count";
 
-/// Why a span cannot be a span of Jaeger.
+/// The id for which a span cannot be a span of Jaeger.
 #[derive(Debug)]
-pub(super) enum Invalid {
-    TraceId,
-    SpanId,
-    ParentSpanId,
+pub(super) enum BadId {
+    Trace,
+    Span,
+    ParentSpan,
 }
 
 /// The tags that all spans of a scope have in common, written once.
@@ -90,19 +87,19 @@ pub(super) fn write<P: Protocol>(
     span: &Span<'_>,
     scope: &ScopeTags,
     options: &EncodeOptions,
-) -> Result<(), Invalid> {
-    let (high, low) = trace_id(span.trace_id()).ok_or(Invalid::TraceId)?;
-    let id = span_id(span.span_id()).ok_or(Invalid::SpanId)?;
+) -> Result<(), BadId> {
+    let (high, low) = trace_id(span.trace_id()).ok_or(BadId::Trace)?;
+    let id = span_id(span.span_id()).ok_or(BadId::Span)?;
     if (high, low) == (0, 0) {
-        return Err(Invalid::TraceId);
+        return Err(BadId::Trace);
     }
     if id == 0 {
-        return Err(Invalid::SpanId);
+        return Err(BadId::Span);
     }
     let parent = if span.parent_span_id().is_empty() {
         0
     } else {
-        span_id(span.parent_span_id()).ok_or(Invalid::ParentSpanId)?
+        span_id(span.parent_span_id()).ok_or(BadId::ParentSpan)?
     };
     P::i64_field(out, 1, 0, low);
     P::i64_field(out, 2, 1, high);
@@ -127,14 +124,14 @@ pub(super) fn write<P: Protocol>(
     // Lossless: a thousandth of 64 bits.
     P::i64_field(out, 9, 8, duration as i64);
     let has_tags = tags::<P>(out, span, scope, options, lost_links);
-    logs::<P>(out, span, options, if has_tags { 10 } else { 9 });
+    log::write::<P>(out, span, options, if has_tags { 10 } else { 9 });
     P::stop(out);
     Ok(())
 }
 
 /// Lossless: a thousandth of 64 bits.
 #[inline]
-const fn micros(nanos: u64) -> i64 {
+pub(super) const fn micros(nanos: u64) -> i64 {
     (nanos / NANOS_PER_MICRO) as i64
 }
 
@@ -345,86 +342,4 @@ fn tags<P: Protocol>(
     }
     count += made.write::<P>(out);
     tag::end_list::<P>(out, start, list, count)
-}
-
-fn logs<P: Protocol>(out: &mut Vec<u8>, span: &Span<'_>, options: &EncodeOptions, previous: u8) {
-    let has_link_logs = options.link_logs && !span.links().is_empty();
-    if span.events().is_empty() && !has_link_logs {
-        return;
-    }
-    let start = out.len();
-    P::field(out, Kind::List, 11, previous);
-    let list = P::open_list(out, false);
-    let mut count = 0;
-    if has_link_logs {
-        for link in span.links() {
-            link_log::<P>(out, &link, span.start_time_unix_nano());
-            count += 1;
-        }
-    }
-    for event in span.events() {
-        event_log::<P>(out, &event);
-        count += 1;
-    }
-    tag::end_list::<P>(out, start, list, count);
-}
-
-/// Writes a log. Its list of fields is required, even if it is empty.
-fn log<P: Protocol>(out: &mut Vec<u8>, nanos: u64, fields: impl FnOnce(&mut Vec<u8>) -> usize) {
-    P::i64_field(out, 1, 0, micros(nanos));
-    P::field(out, Kind::List, 2, 1);
-    let list = P::open_list(out, false);
-    let count = fields(out);
-    P::close_list(out, list, Kind::Struct, count);
-    P::stop(out);
-}
-
-fn event_log<P: Protocol>(out: &mut Vec<u8>, event: &Event<'_>) {
-    let attributes = event.attributes();
-    let dropped = event.dropped_attributes_count();
-    log::<P>(out, event.time_unix_nano(), |out| {
-        let mut count = 0;
-        // An attribute of that name stays, and the event's own name is lost: what the
-        // specification says.
-        if !event.name().is_empty() && attributes.get("event").is_none() {
-            tag::string::<P>(out, b"event", event.name().as_bytes());
-            count += 1;
-        }
-        let replaced = |key: &[u8]| dropped != 0 && key == DROPPED_ATTRIBUTES;
-        count += attribute_tags::<P>(out, attributes, replaced);
-        if dropped != 0 {
-            tag::long::<P>(out, DROPPED_ATTRIBUTES, i64::from(dropped));
-            count += 1;
-        }
-        count
-    });
-}
-
-fn link_log<P: Protocol>(out: &mut Vec<u8>, link: &Link<'_>, nanos: u64) {
-    log::<P>(out, nanos, |out| {
-        tag::string::<P>(out, b"event", b"link");
-        for (key, id) in [
-            (&b"trace_id"[..], link.trace_id().as_bytes()),
-            (b"span_id", link.span_id().as_bytes()),
-        ] {
-            tag::made_string::<P>(out, key, |out| hex::encode(out, id));
-        }
-        let made: [&[u8]; 3] = [b"event", b"trace_id", b"span_id"];
-        3 + attribute_tags::<P>(out, link.attributes(), |key| made.contains(&key))
-    });
-}
-
-fn attribute_tags<P: Protocol>(
-    out: &mut Vec<u8>,
-    attributes: Attributes<'_>,
-    replaced: impl Fn(&[u8]) -> bool,
-) -> usize {
-    let mut count = 0;
-    for (key, value) in attributes {
-        if !replaced(key.as_bytes()) {
-            tag::write::<P>(out, key.as_bytes(), value);
-            count += 1;
-        }
-    }
-    count
 }

@@ -167,14 +167,11 @@ where
     let mut batches = Batches::new(traces, &config.encode, Format::Collector, limit);
     let mut tally = Tally::default();
     let mut is_ready = true;
-    // Thrift takes some more bytes than protobuf, mostly for attributes.
-    let mut capacity = (request.byte_size() * 2).min(limit);
     loop {
-        let mut body = Vec::with_capacity(capacity);
+        let mut body = Vec::new();
         let Some(batch) = batches.next_into(&mut body) else {
             break;
         };
-        capacity = capacity.saturating_sub(body.len());
         if batch.spans > 0 {
             let sent = match config.post(body) {
                 Ok(post) => send(&mut service, is_ready, config, post, deadline).await,

@@ -174,7 +174,7 @@ impl Options {
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let mut tally = Tally::default();
-        let mut datagram = Vec::with_capacity(self.max_packet_bytes.min(request.byte_size() * 2));
+        let mut datagram = Vec::new();
         loop {
             datagram.clear();
             let Some(mut batch) = batches.next_into(&mut datagram) else {
