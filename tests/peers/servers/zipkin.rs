@@ -26,7 +26,9 @@ impl Zipkin {
                 "-jar",
             ])
             .arg(installed("zipkin"))
-            .env("QUERY_PORT", port.to_string())
+            .arg("--armeria.ports[0].address=127.0.0.1")
+            .arg(format!("--armeria.ports[0].port={port}"))
+            .arg("--armeria.ports[0].protocols[0]=http")
             .env("STORAGE_TYPE", "mem")
             .env("MEM_MAX_SPANS", "500000");
         let url = format!("http://127.0.0.1:{port}");
