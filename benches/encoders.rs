@@ -22,6 +22,8 @@ mod support;
 mod influxdb;
 #[path = "encoders/jaeger.rs"]
 mod jaeger;
+#[path = "encoders/zipkin/mod.rs"]
+mod zipkin;
 
 use support::table;
 
@@ -29,5 +31,6 @@ fn main() {
     let mut groups = vec![tcp::group(), syslog::group()];
     groups.extend(jaeger::groups());
     groups.extend(influxdb::groups());
+    groups.extend(zipkin::groups());
     table::run(groups);
 }

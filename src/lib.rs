@@ -72,6 +72,7 @@
 //! | `console` | the console exporter |
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
 //! | `syslog` | the syslog exporter |
+//! | `zipkin` | the Zipkin exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |

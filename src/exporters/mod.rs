@@ -21,6 +21,7 @@
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
+//! | `zipkin::ZipkinExporter` | traces | `zipkin+http://`, `zipkin+https://` |
 
 #[cfg(feature = "console")]
 pub mod console;
@@ -40,3 +41,5 @@ pub mod socket;
 pub mod syslog;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "zipkin")]
+pub mod zipkin;

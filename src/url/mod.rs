@@ -30,6 +30,8 @@ mod tcp;
 mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
+#[cfg(feature = "zipkin")]
+mod zipkin;
 
 pub use self::error::UrlError;
 use self::parse::Target;
@@ -68,9 +70,11 @@ use crate::BoxExporter;
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
 /// | `syslog+tcp://host:514` | syslog: logs only | `syslog` |
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
+/// | `zipkin+http://host:9411` | Zipkin, to `/api/v2/spans` or the path that is given | `zipkin` |
+/// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
-/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
+/// 6831 for compact and 6832 for binary datagrams; Zipkin: 9411; syslog: 514, 6514 over TLS), and 443 for HTTP
 /// and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
@@ -100,7 +104,7 @@ use crate::BoxExporter;
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
 /// | `server_name` | gRPC, TCP and syslog over TLS | the name that the server's certificate must have |
-/// | `encoding` | OTLP/HTTP, TCP | `protobuf`, `json` |
+/// | `encoding` | OTLP/HTTP, TCP, Zipkin | `protobuf`, `json` |
 /// | `protocol` | Jaeger over UDP | `compact`, `binary` |
 /// | `max_packet_bytes` | Jaeger over UDP | a size: of a datagram |
 /// | `unknown_service` | Jaeger | text: the name of a service that has none |
@@ -123,6 +127,9 @@ use crate::BoxExporter;
 /// | `resource_attributes` | syslog | `true`, `false` |
 /// | `max_message_bytes` | syslog | a size of 480 bytes or more |
 /// | `byte_order_mark` | syslog | `true`, `false` |
+/// | `default_service_name` | Zipkin | text: for resources without `service.name` |
+/// | `annotations` | Zipkin | `specification`, `collector`: the form of events |
+/// | `link_tags`, `library_tags`, `internal_kind_tag` | Zipkin | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
 /// User and password of an HTTP exporter's URL are sent as Basic authentication.
@@ -247,6 +254,16 @@ static SCHEMES: &[Scheme] = &[
         name: "syslog+tls",
         features: "the Cargo features `syslog` and `tls`",
         build: compiled_in!(all(feature = "syslog", feature = "tls"), syslog::tls),
+    },
+    Scheme {
+        name: "zipkin+http",
+        features: "the Cargo feature `zipkin`",
+        build: compiled_in!(feature = "zipkin", zipkin::http),
+    },
+    Scheme {
+        name: "zipkin+https",
+        features: "the Cargo features `zipkin` and `tls`",
+        build: compiled_in!(all(feature = "zipkin", feature = "tls"), zipkin::https),
     },
 ];
 

@@ -42,3 +42,4 @@ mod tcp;
 mod timeout;
 mod tower_layers;
 mod url;
+mod zipkin;
