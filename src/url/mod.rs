@@ -74,8 +74,8 @@ use crate::BoxExporter;
 /// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
-/// 6831 for compact and 6832 for binary datagrams; Zipkin: 9411; syslog: 514, 6514 over TLS), and 443 for HTTP
-/// and gRPC over TLS; `tcp` has none of its own.
+/// 6831 for compact and 6832 for binary datagrams; Zipkin: 9411; syslog: 514, 6514 over TLS), and
+/// 443 for HTTP and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
 ///

@@ -239,7 +239,7 @@ async fn the_agent_stores_every_field_of_binary_datagrams() {
 }
 
 /// The spans that a Collector wrote down, each as JSON with its resource's attributes.
-fn spans(received: &[ExportRequest]) -> Vec<Value> {
+pub fn spans(received: &[ExportRequest]) -> Vec<Value> {
     let mut spans = Vec::new();
     for request in received {
         let text = tower_otlp::otlp::json::write(request.otlp());

@@ -11,7 +11,6 @@
 mod certificates;
 mod collector;
 mod compare;
-#[allow(dead_code, reason = "for servers that keep nothing over a restart")]
 mod gate;
 #[path = "../it/support/generate.rs"]
 #[allow(dead_code)]
@@ -31,3 +30,4 @@ mod relay;
 mod restart;
 mod syslog;
 mod tls;
+mod zipkin;

@@ -82,9 +82,7 @@ impl Load {
                 offers.acquire().await.expect("open").forget();
                 let request = span_at(number, start + number * 1_000);
                 let answer = pipeline.clone().oneshot(request).await;
-                let answer = answer
-                    .map_err(tower_otlp::ExportError::from)
-                    .expect("accepted");
+                let answer = answer.expect("accepted");
                 assert_eq!(answer.rejected_items(), 0, "{answer:?}");
             }
         });
