@@ -24,7 +24,7 @@ const FRAME: u32 = 1 << 20;
 /// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn main() -> Result<(), tower::BoxError> {
 /// let pipeline = tower::service_fn(|request: ExportRequest| async move {
 ///     Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
 /// });
