@@ -70,11 +70,7 @@ impl Clone for Backend {
 impl Backend {
     /// The next backend of a world, and its description.
     pub fn new(rng: &mut Rng, world: &World) -> (Self, usize, String) {
-        let number = {
-            let mut seen = world.see();
-            seen.delivered.push(Default::default());
-            seen.delivered.len() - 1
-        };
+        let number = world.new_backend();
         let mut phases = Vec::new();
         let mut at = Duration::ZERO;
         for _ in 0..rng.usize(0..=5) {
@@ -114,6 +110,13 @@ impl Backend {
 
     fn rng<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
         draw(&mut self.rng.lock().expect("nobody panics with the lock"))
+    }
+
+    fn reject(&self, ids: &[u64]) {
+        if !ids.is_empty() {
+            self.world.reject(self.number, ids);
+            self.world.note(&self.place, "rejects", ids);
+        }
     }
 
     fn deliver(&self, ids: &[u64]) {
@@ -243,7 +246,8 @@ impl Backend {
                 let rejected = self.rng(|rng| rng.usize(0..=ids.len()));
                 let from = self.rng(|rng| rng.usize(0..=ids.len() - rejected));
                 let mut kept = ids;
-                kept.drain(from..from + rejected);
+                let refused: Vec<u64> = kept.drain(from..from + rejected).collect();
+                self.reject(&refused);
                 self.deliver(&kept);
                 return Ok(ExportResponse::delivered(kept.len() as u64)
                     .with_rejected(rejected as u64, "by the schedule"));
@@ -278,6 +282,7 @@ impl Backend {
             .collect();
         let rejected = self.rng(|rng| rng.usize(0..=done.len())) / 2;
         let rest = done.split_off(done.len() - rejected);
+        self.reject(&rest);
         self.deliver(&done);
         let progress = ExportResponse::delivered(done.len() as u64);
         let progress = match rest.len() {

@@ -15,8 +15,12 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod backend;
+mod branches;
 mod check;
+mod groups;
 mod items;
+mod layers;
+mod ledger;
 mod pipeline;
 mod run;
 mod tap;
@@ -94,6 +98,7 @@ fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
                 totals.items += one.items;
                 totals.requests += one.requests;
                 totals.duplicates += one.duplicates;
+                totals.calls += one.calls;
                 totals.exact += one.exact;
                 totals.workers += one.workers;
             }
@@ -124,11 +129,12 @@ fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
     }
     println!(
         "\n{count} schedules ({} with workers, {} exact to the item), {} requests, {} items, \
-         {} duplicates, {violations} violations, {:.1} s",
+         {} calls, {} duplicates, {violations} violations, {:.1} s",
         totals.workers,
         totals.exact,
         totals.requests,
         totals.items,
+        totals.calls,
         totals.duplicates,
         start.elapsed().as_secs_f64()
     );

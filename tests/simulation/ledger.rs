@@ -1,0 +1,495 @@
+//! The law at each layer: what it answers follows from the answers that it had, to the item.
+//!
+//! A tap stands above and below each layer. A call below belongs to the call above in which it was
+//! made; a worker's calls are found by their marks and by their items. What is left undelivered is
+//! compared by identity, what is delivered, rejected and retained by counts: nothing else is said.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use tower_otlp::ErrorKind;
+
+use super::{
+    pipeline::{Law, Node, Plan},
+    world::{Call, Seen, Told},
+};
+
+/// What is wrong, and the item that shows it.
+pub type Wrong = (String, Option<u64>);
+
+/// A number that is known, or between two.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Range {
+    pub least: u64,
+    pub most: u64,
+}
+
+/// What workers delivered, rejected and dropped of requests whose caller was not there to be told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ends {
+    pub delivered: Range,
+    pub rejected: Range,
+    pub dropped: Range,
+}
+
+impl Ends {
+    fn add(&mut self, certain: bool, delivered: u64, rejected: u64, dropped: u64) {
+        let all = [
+            (&mut self.delivered, delivered),
+            (&mut self.rejected, rejected),
+            (&mut self.dropped, dropped),
+        ];
+        for (range, count) in all {
+            range.most += count;
+            if certain {
+                range.least += count;
+            }
+        }
+    }
+}
+
+/// What the ledgers of all layers come to.
+#[derive(Default)]
+pub struct Ledger {
+    pub ends: Ends,
+    /// Items that a layer counted as rejected or dropped itself.
+    pub given_up: HashSet<u64>,
+    /// Whether an answer was shared out, so that counts are right only in sum.
+    pub shared_out: bool,
+}
+
+pub struct Auditor<'a> {
+    pub seen: &'a Seen,
+    pub plan: &'a Plan,
+    /// When the lifecycle stopped counting.
+    pub closed: Option<Duration>,
+    pub ledger: Ledger,
+}
+
+/// Answers of several calls.
+#[derive(Default)]
+struct Sum {
+    delivered: u64,
+    rejected: u64,
+    retained: u64,
+    settled: HashSet<u64>,
+    again: Option<u64>,
+    last_end: Option<Duration>,
+}
+
+impl Sum {
+    fn of<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Self {
+        let mut out = Self::default();
+        for call in calls {
+            let again = call.ids.iter().find(|id| out.settled.contains(id));
+            out.again = out.again.or(again.copied());
+            out.last_end = out.last_end.max(call.ended);
+            let Some(told) = &call.told else { continue };
+            out.delivered += told.delivered;
+            out.rejected += told.rejected;
+            out.retained += told.retained;
+            let left: HashSet<u64> = told.left.iter().copied().collect();
+            out.settled
+                .extend(call.ids.iter().filter(|id| !left.contains(id)));
+        }
+        out
+    }
+
+    fn unsettled(&self, ids: &[u64]) -> Vec<u64> {
+        let mut out: Vec<u64> = ids
+            .iter()
+            .copied()
+            .filter(|id| !self.settled.contains(id))
+            .collect();
+        out.sort_unstable();
+        out
+    }
+}
+
+impl Auditor<'_> {
+    pub fn audit(mut self) -> Result<Ledger, Wrong> {
+        for call in &self.seen.calls {
+            self.is_whole(call)?;
+        }
+        for node in &self.plan.nodes {
+            if node.law == Law::Batch {
+                self.batches(node)?;
+                continue;
+            }
+            let mut made = self.attribute(node)?;
+            let uppers = self.calls_at(node.upper);
+            for number in uppers {
+                let made = made.remove(&number).unwrap_or_default();
+                self.call(node, number, &made)
+                    .map_err(|(what, id)| (format!("{}: #{number}: {what}", node.name), id))?;
+            }
+            self.recorded(node)?;
+        }
+        Ok(self.ledger)
+    }
+
+    fn calls_at(&self, tap: usize) -> Vec<usize> {
+        let all = self.seen.calls.iter().enumerate();
+        all.filter(|(_, call)| call.tap == tap)
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Each answer is about the items of its request, and about all of them.
+    fn is_whole(&self, call: &Call) -> Result<(), Wrong> {
+        let Some(told) = &call.told else {
+            return Ok(());
+        };
+        if let Some(stranger) = told.left.iter().find(|id| !call.ids.contains(id)) {
+            let what = "an error has the item of another request";
+            return Err((what.to_owned(), Some(*stranger)));
+        }
+        let items = call.ids.len();
+        if told.counted() + told.left.len() as u64 != items as u64 {
+            let what = format!("an answer about {items} items says {told:?}");
+            return Err((what, call.ids.first().copied()));
+        }
+        Ok(())
+    }
+
+    /// The calls below a layer, by the call above to which they belong.
+    fn attribute(&self, node: &Node) -> Result<HashMap<usize, Vec<usize>>, Wrong> {
+        let mut out: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (number, call) in self.seen.calls.iter().enumerate() {
+            if node.lower.contains(&call.tap) {
+                let Some(owner) = self.owner(node, number, call) else {
+                    let what = format!("{}: #{number} comes from nowhere", node.name);
+                    return Err((what, call.ids.first().copied()));
+                };
+                out.entry(owner).or_default().push(number);
+            }
+        }
+        Ok(out)
+    }
+
+    fn owner(&self, node: &Node, number: usize, call: &Call) -> Option<usize> {
+        let calls = &self.seen.calls;
+        let fits = |owner: usize| {
+            let upper = &calls[owner];
+            upper.tap == node.upper && call.ids.iter().all(|id| upper.ids.contains(id))
+        };
+        if let Some(parent) = call.parent.filter(|parent| fits(*parent)) {
+            return Some(parent);
+        }
+        // What remains of a request may carry the mark of a layer further below.
+        let mut marked = call.mark;
+        while let Some(owner) = marked {
+            if fits(owner) {
+                return Some(owner);
+            }
+            marked = calls[owner].parent.or(calls[owner].mark);
+        }
+        (0..number).rev().find(|owner| fits(*owner))
+    }
+
+    fn call(&mut self, node: &Node, number: usize, made: &[usize]) -> Result<(), Wrong> {
+        let seen = self.seen;
+        let upper = &seen.calls[number];
+        let lower: Vec<&Call> = made.iter().map(|number| &seen.calls[*number]).collect();
+        match node.law {
+            Law::Relay => self.relay(node, number, upper, &lower),
+            Law::Again => self.last(node, number, upper, lower.last().copied()),
+            Law::Sum | Law::Retry | Law::Split => self.sum(node, number, upper, &lower),
+            Law::Queue { early } => self.queue(early, upper, &lower),
+            Law::FanOut(policy) => {
+                let given_up = super::branches::check(policy, node, upper, &lower)?;
+                self.ledger.given_up.extend(given_up);
+                Ok(())
+            }
+            Law::Batch => Ok(()),
+        }
+    }
+
+    fn was_unready(&self, node: &Node, number: usize) -> bool {
+        let mut all = self.seen.unready.iter();
+        all.any(|(tap, within)| node.lower.contains(tap) && *within == Some(number))
+    }
+
+    fn relay(
+        &self,
+        node: &Node,
+        number: usize,
+        upper: &Call,
+        lower: &[&Call],
+    ) -> Result<(), Wrong> {
+        if lower.len() > 1 {
+            return Err(("one call became several".to_owned(), None));
+        }
+        self.last(node, number, upper, lower.first().copied())
+    }
+
+    /// The answer is that of the last call.
+    fn last(
+        &self,
+        node: &Node,
+        number: usize,
+        upper: &Call,
+        lower: Option<&Call>,
+    ) -> Result<(), Wrong> {
+        let Some(told) = &upper.told else {
+            return Ok(());
+        };
+        let same = match lower.and_then(|lower| lower.told.as_ref()) {
+            Some(below) if told == below => true,
+            // The last attempt was not made.
+            Some(_) => told.plain && self.was_unready(node, number),
+            None => told.plain || (told.ok && upper.ids.is_empty()),
+        };
+        if same {
+            return Ok(());
+        }
+        let below = lower.map(|lower| &lower.told);
+        let what = format!("says {told:?}, but was told {below:?}");
+        Err((what, upper.ids.first().copied()))
+    }
+
+    fn sum(
+        &mut self,
+        node: &Node,
+        number: usize,
+        upper: &Call,
+        lower: &[&Call],
+    ) -> Result<(), Wrong> {
+        let sum = Sum::of(lower.iter().copied());
+        if sum.again.is_some() {
+            return Err(("sent again what was settled".to_owned(), sum.again));
+        }
+        let Some(told) = &upper.told else {
+            return Ok(());
+        };
+        let forgets = match node.law {
+            Law::Retry => self.was_unready(node, number),
+            // A backend that takes nothing is better heard of than counted.
+            Law::Split => sum.delivered + sum.retained == 0,
+            _ => false,
+        };
+        if told.plain && forgets {
+            return Ok(());
+        }
+        let mut here = Vec::new();
+        if node.law == Law::Split {
+            here = sum.unsettled(&upper.ids);
+            here.retain(|id| !told.left.contains(id));
+            self.hopeless(&here, lower)?;
+        }
+        adds_up(upper, told, &sum, &here)?;
+        self.ledger.given_up.extend(here);
+        Ok(())
+    }
+
+    /// What a split gives up is what it was told to.
+    fn hopeless(&self, given_up: &[u64], lower: &[&Call]) -> Result<(), Wrong> {
+        for id in given_up {
+            let last = lower.iter().rev().find(|call| call.ids.contains(id));
+            let kind = last.and_then(|call| match &call.answer {
+                Some(Err(error)) => Some(error.kind()),
+                _ => None,
+            });
+            if !matches!(kind, Some(ErrorKind::TooLarge | ErrorKind::Rejected)) {
+                return Err((format!("gives up after {kind:?}"), Some(*id)));
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, early: bool, upper: &Call, lower: &[&Call]) -> Result<(), Wrong> {
+        let sum = Sum::of(lower.iter().copied());
+        if sum.again.is_some() {
+            return Err(("sent again what was settled".to_owned(), sum.again));
+        }
+        let items = upper.ids.len() as u64;
+        match &upper.told {
+            Some(told) if early && told.ok => {
+                if told.retained != items {
+                    return Err((format!("took {items} items and says {told:?}"), None));
+                }
+            }
+            Some(told) if early => {
+                let what = format!("says {told:?} of what it took");
+                let taken = !lower.is_empty();
+                return match taken {
+                    true => Err((what, upper.ids.first().copied())),
+                    false => Ok(()),
+                };
+            }
+            Some(told) => return adds_up(upper, told, &sum, &[]),
+            None if lower.is_empty() => {
+                self.ledger.ends.add(false, 0, 0, items);
+                return Ok(());
+            }
+            None => {}
+        }
+        let left = sum.unsettled(&upper.ids);
+        // A caller that goes just when its answer comes may or may not have it.
+        let told_late = early || sum.last_end > upper.ended;
+        let in_time = self.counts(sum.last_end);
+        if in_time != Some(false) {
+            self.ledger.ends.add(
+                told_late && in_time == Some(true),
+                sum.delivered,
+                sum.rejected,
+                left.len() as u64,
+            );
+        }
+        self.ledger.given_up.extend(left);
+        Ok(())
+    }
+
+    /// Whether the lifecycle counts what ends then: `None` if it is hard to say.
+    pub fn counts(&self, ended: Option<Duration>) -> Option<bool> {
+        match (self.closed, ended) {
+            (None, _) => Some(true),
+            (Some(_), None) => None,
+            (Some(closed), Some(ended)) if closed == ended => None,
+            (Some(closed), Some(ended)) => Some(ended < closed),
+        }
+    }
+
+    /// Batches and those of their members that have items in common, however often these were sent.
+    fn batches(&mut self, node: &Node) -> Result<(), Wrong> {
+        for (uppers, lowers) in super::groups::groups(self.seen, node) {
+            self.batch(&uppers, &lowers)
+                .map_err(|(what, id)| (format!("{}: {what}", node.name), id))?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, uppers: &[usize], lowers: &[usize]) -> Result<(), Wrong> {
+        let calls = &self.seen.calls;
+        let sent = Sum::of(lowers.iter().map(|number| &calls[*number]));
+        let (mut told, mut cut, mut cut_items) = (Sum::default(), Vec::new(), 0);
+        let mut left_items = 0;
+        for upper in uppers.iter().map(|number| &calls[*number]) {
+            let Some(answer) = &upper.told else {
+                cut_items += upper.ids.len() as u64;
+                cut.push(upper);
+                continue;
+            };
+            told.delivered += answer.delivered;
+            told.rejected += answer.rejected;
+            told.retained += answer.retained;
+            left_items += answer.left.len() as u64;
+            let done = upper.ids.iter().filter(|id| !answer.left.contains(id));
+            for id in done {
+                if !sent.settled.contains(id) {
+                    return Err(("says it is done with what it is not".to_owned(), Some(*id)));
+                }
+            }
+        }
+        if uppers.len() > 1 && sent.rejected + sent.retained > 0 {
+            self.ledger.shared_out = true;
+        }
+        // Whose part of a batch was done is not always known: then all of it remains to be sent.
+        let partial = |call: &&Call| call.told.as_ref().is_some_and(|t| !t.ok && !t.plain);
+        let mut lower_calls = lowers.iter().map(|number| &calls[*number]);
+        let forgets = uppers.len() > 1 && lower_calls.any(|call| partial(&call));
+        let pairs = [
+            ("delivered", told.delivered, sent.delivered),
+            ("rejected", told.rejected, sent.rejected),
+            ("retained", told.retained, sent.retained),
+        ];
+        for (what, told, sent) in pairs {
+            let exact = !forgets && cut.is_empty();
+            if told > sent || (exact && told != sent) {
+                let first = calls[uppers[0]].ids.first();
+                let what = format!("{sent} items are {what}, its callers are told {told}");
+                return Err((what, first.copied()));
+            }
+        }
+        let _ = left_items;
+        if cut.is_empty() || lowers.is_empty() {
+            return Ok(());
+        }
+        let missing = [
+            sent.delivered - told.delivered,
+            sent.rejected - told.rejected,
+            sent.retained - told.retained,
+        ];
+        let ended = lowers.iter().map(|number| calls[*number].ended);
+        let first_end = ended.clone().min().flatten();
+        let before = cut.iter().all(|call| call.ended < first_end);
+        let in_time = [first_end, sent.last_end].map(|end| self.counts(end));
+        if in_time == [Some(false); 2] {
+            return Ok(());
+        }
+        let certain = before && !forgets && in_time == [Some(true); 2];
+        let sum: u64 = missing.iter().sum();
+        let lost = cut_items.saturating_sub(sum);
+        self.ledger
+            .ends
+            .add(certain, missing[0], missing[1], if certain { lost } else { cut_items });
+        if sum > cut_items && !forgets {
+            return Err((
+                format!("{sum} items are lost to {cut_items} items of callers who left"),
+                None,
+            ));
+        }
+        for call in cut {
+            self.ledger.given_up.extend(sent.unsettled(&call.ids));
+        }
+        Ok(())
+    }
+
+    /// A recorder's counts are what went past.
+    fn recorded(&self, node: &Node) -> Result<(), Wrong> {
+        let Some(recorder) = &node.recorder else {
+            return Ok(());
+        };
+        let (mut started, mut ended) = (0, [0; 2]);
+        for number in self.calls_at(node.upper) {
+            let call = &self.seen.calls[number];
+            started += call.ids.len() as u64;
+            if let Some(told) = &call.told {
+                ended[0] += told.rejected;
+                ended[1] += if told.ok { 0 } else { told.left.len() as u64 };
+            }
+        }
+        let snapshot = recorder.snapshot();
+        let tally = match snapshot.requests() {
+            none if none.started.requests == 0 => snapshot.attempts(),
+            some => some,
+        };
+        let same = tally.started.items == started
+            && tally.in_flight().items == 0
+            && tally.rejected.items == ended[0]
+            && tally.failed.items >= ended[1];
+        if same {
+            return Ok(());
+        }
+        let what = format!("{started} items, {ended:?} rejected and failed, are {tally}");
+        Err((format!("{}: {what}", node.name), None))
+    }
+}
+
+/// The answer is the sum of those below, and of what was given up here.
+fn adds_up(upper: &Call, told: &Told, sum: &Sum, here: &[u64]) -> Result<(), Wrong> {
+    let mut left = sum.unsettled(&upper.ids);
+    left.retain(|id| !here.contains(id));
+    let same = told.delivered == sum.delivered
+        && told.retained == sum.retained
+        && told.rejected == sum.rejected + here.len() as u64
+        && told.left == left;
+    if same {
+        return Ok(());
+    }
+    let Sum {
+        delivered,
+        rejected,
+        retained,
+        ..
+    } = sum;
+    let id = left.iter().find(|id| !told.left.contains(id));
+    let id = id.or_else(|| told.left.iter().find(|id| !left.contains(id)));
+    let what = format!(
+        "says {told:?}, but was told d{delivered} r{rejected} k{retained}, gave up {here:?}, left \
+         {left:?}"
+    );
+    Err((what, id.or(upper.ids.first()).copied()))
+}
