@@ -31,7 +31,10 @@ pub fn check(
     for (number, outcome) in outcomes.iter().enumerate() {
         let branch = Told::new(&upper.ids, &outcome.result);
         if branch.counted() + branch.left.len() as u64 != items {
-            return Err((format!("branch {number} of {items} items: {branch:?}"), first));
+            return Err((
+                format!("branch {number} of {items} items: {branch:?}"),
+                first,
+            ));
         }
         let mut calls = lower.iter().filter(|call| call.tap == node.lower[number]);
         match (calls.next(), calls.next()) {

@@ -135,11 +135,7 @@ impl Books {
         let all = [
             (&mut self.delivered, told.delivered),
             (&mut self.rejected, told.rejected),
-            // What an error says to be retained is with its caller, too.
-            (
-                &mut self.refused,
-                if told.ok { 0 } else { told.left.len() as u64 + told.retained },
-            ),
+            (&mut self.refused, told.left.len() as u64),
         ];
         for (range, count) in all {
             if counted != Some(false) {
@@ -194,7 +190,10 @@ fn books(run: &Run, seen: &Seen, ledger: &Ledger) -> Result<bool, Wrong> {
     let Range { least, most } = ledger.ends.dropped;
     let dropped = run.last.dropped;
     if run.closed.is_none() && !(least..=most).contains(&dropped) {
-        let what = format!("{least} to {most} items are given up by workers: {:?}", run.last);
+        let what = format!(
+            "{least} to {most} items are given up by workers: {:?}",
+            run.last
+        );
         return Err((what, None));
     }
     Ok(exact && least == most)
@@ -211,7 +210,7 @@ fn inner_books(seen: &Seen, lifecycle: &Lifecycle, tap: usize) -> Result<(), Wro
         accepted += call.ids.len() as u64;
         if let Some(told) = &call.told {
             books.add(Some(true), told);
-            accepted -= if told.ok { told.retained } else { 0 };
+            accepted -= told.retained;
         }
     }
     books.compare(&report)?;
@@ -232,7 +231,10 @@ fn deliveries(run: &Run, seen: &Seen, totals: &mut Totals) -> Result<(), Wrong> 
     }
     let report = &run.last;
     if report.delivered > deliveries {
-        let what = format!("{} items are said to be delivered, {deliveries} are", report.delivered);
+        let what = format!(
+            "{} items are said to be delivered, {deliveries} are",
+            report.delivered
+        );
         return Err((what, None));
     }
     let entered: u64 = entered(run, seen).map(|call| call.ids.len() as u64).sum();
@@ -247,5 +249,5 @@ fn deliveries(run: &Run, seen: &Seen, totals: &mut Totals) -> Result<(), Wrong> 
 /// What was answered early, which a queue accepts in place of the lifecycle's layer.
 fn entered_early(run: &Run, seen: &Seen) -> u64 {
     let told = entered(run, seen).filter_map(|call| call.told.as_ref());
-    told.filter(|told| told.ok).map(|told| told.retained).sum()
+    told.map(|told| told.retained).sum()
 }

@@ -83,7 +83,9 @@ pub enum Law {
     /// All is sent again, and only the last answer counts.
     Again,
     /// Answers add up, whether the caller still waits or not; it may be answered before.
-    Queue { early: bool },
+    Queue {
+        early: bool,
+    },
     /// Answers of batches add up to those of their members.
     Batch,
     FanOut(FanOutPolicy),

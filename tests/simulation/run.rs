@@ -215,12 +215,7 @@ fn plan_caller(rng: &mut Rng, next: &mut u64) -> Vec<Work> {
     out
 }
 
-async fn caller(
-    number: usize,
-    service: BoxExporter,
-    work: Vec<Work>,
-    world: World,
-) -> u64 {
+async fn caller(number: usize, service: BoxExporter, work: Vec<Work>, world: World) -> u64 {
     let mut fired = Vec::new();
     let mut done = 0;
     for work in work {

@@ -41,6 +41,7 @@ pub struct Call {
     /// The last call that a tap above a worker has marked it with.
     pub mark: Option<usize>,
     pub ids: Arc<[u64]>,
+    pub begun: Duration,
     pub ended: Option<Duration>,
     /// `None` if it was cut off.
     pub told: Option<Told>,
@@ -141,11 +142,13 @@ impl World {
         ids: &Arc<[u64]>,
     ) -> usize {
         let mut seen = self.see();
+        let begun = seen.start.elapsed();
         seen.calls.push(Call {
             tap,
             parent,
             mark,
             ids: ids.clone(),
+            begun,
             ended: None,
             told: None,
             answer: None,
