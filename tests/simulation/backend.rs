@@ -8,7 +8,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tower::Service;
 use tower_otlp::{ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice};
 
@@ -47,7 +47,6 @@ pub struct Backend {
     number: usize,
     place: Arc<str>,
     script: Arc<Script>,
-    start: Instant,
     rng: Arc<Mutex<Rng>>,
     world: World,
     waiting: Option<Pin<Box<Sleep>>>,
@@ -59,7 +58,6 @@ impl Clone for Backend {
             number: self.number,
             place: self.place.clone(),
             script: self.script.clone(),
-            start: self.start,
             rng: self.rng.clone(),
             world: self.world.clone(),
             waiting: None,
@@ -92,7 +90,6 @@ impl Backend {
             number,
             place: format!("backend {number}").into(),
             script: Arc::new(script),
-            start: Instant::now(),
             rng: Arc::new(Mutex::new(rng.fork())),
             world: world.clone(),
             waiting: None,
@@ -100,11 +97,12 @@ impl Backend {
         (backend, number, text)
     }
 
-    fn phase(&self) -> (Instant, Mode) {
-        let now = self.start.elapsed();
+    /// How long the phase lasts, and its mode.
+    fn phase(&self) -> (Duration, Mode) {
+        let now = self.world.now();
         let phase = self.script.phases.iter().find(|(until, _)| now < *until);
-        phase.map_or((self.start, Mode::Deliver), |(until, mode)| {
-            (self.start + *until, *mode)
+        phase.map_or((Duration::ZERO, Mode::Deliver), |(until, mode)| {
+            (*until - now, *mode)
         })
     }
 
@@ -187,10 +185,10 @@ impl Service<ExportRequest> for Backend {
                         "dead for good",
                     )));
                 }
-                (until, Mode::Unready) => {
+                (left, Mode::Unready) => {
                     let sleep = self
                         .waiting
-                        .get_or_insert_with(|| Box::pin(sleep_until(until)));
+                        .get_or_insert_with(|| Box::pin(sleep(left)));
                     if sleep.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -213,7 +211,7 @@ impl Service<ExportRequest> for Backend {
 impl Backend {
     async fn answer(self, request: ExportRequest) -> Answer {
         let ids: Vec<u64> = items::ids(&request).to_vec();
-        let (until, mut mode) = self.phase();
+        let (_, mut mode) = self.phase();
         if matches!(mode, Mode::Mixed) {
             mode = loop {
                 let drawn = self.rng(self::mode);
@@ -236,7 +234,7 @@ impl Backend {
         }
         match mode {
             Mode::Fail(kind) => return Err(fail(kind)),
-            Mode::Stall => sleep_until(until).await,
+            Mode::Stall => sleep(self.phase().0).await,
             Mode::Throttle(millis) => {
                 let after = RetryAdvice::After(Duration::from_millis(millis));
                 return Err(fail(ErrorKind::Throttled).with_retry(after));

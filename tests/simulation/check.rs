@@ -60,6 +60,7 @@ pub fn judge(run: &Run) -> Result<Totals, Wrong> {
     let ledger = auditor.audit()?;
     let mut totals = Totals {
         requests: run.requests,
+        items: run.items,
         workers: u64::from(run.plan.has_worker),
         calls: seen.calls.len() as u64,
         exact: 1,

@@ -300,7 +300,7 @@ impl Maker<'_> {
                 _ => Overflow::DropOldest,
             })
             .lifecycle(self.lifecycle);
-        let early = self.rng.bool();
+        let early = self.rng.bool() && self.answers_early;
         if early {
             config = config.acknowledge(Acknowledge::OnEnqueue);
         }

@@ -114,10 +114,24 @@ impl Auditor<'_> {
             self.is_whole(call)?;
         }
         for node in &self.plan.nodes {
-            if node.law == Law::Batch {
-                self.batches(node)?;
-                continue;
+            let ends = self.ledger.ends;
+            self.node(node)?;
+            if !node.counted {
+                self.ledger.ends = ends;
             }
+        }
+        Ok(self.ledger)
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), Wrong> {
+        match node.law {
+            Law::Batch => self.batches(node),
+            Law::Network => self.network(node),
+            _ => self.calls(node),
+        }
+    }
+
+    fn calls(&mut self, node: &Node) -> Result<(), Wrong> {
             let mut made = self.attribute(node)?;
             let uppers = self.calls_at(node.upper);
             for number in uppers {
@@ -125,9 +139,56 @@ impl Auditor<'_> {
                 self.call(node, number, &made)
                     .map_err(|(what, id)| (format!("{}: #{number}: {what}", node.name), id))?;
             }
-            self.recorded(node)?;
+            self.recorded(node)
+    }
+
+    /// Nothing comes out of a network that did not go in, and an answer is one that was given.
+    fn network(&mut self, node: &Node) -> Result<(), Wrong> {
+        let calls = &self.seen.calls;
+        let sorted = |call: &Call| {
+            let mut ids = call.ids.to_vec();
+            ids.sort_unstable();
+            ids
+        };
+        let mut received: HashMap<Vec<u64>, Vec<&Call>> = HashMap::new();
+        for call in calls.iter().filter(|call| node.lower.contains(&call.tap)) {
+            received.entry(sorted(call)).or_default().push(call);
         }
-        Ok(self.ledger)
+        for number in self.calls_at(node.upper) {
+            let call = &calls[number];
+            let Some(told) = call.told.as_ref().filter(|told| !told.plain) else {
+                continue;
+            };
+            // Nothing to send, nothing to hand on.
+            if call.ids.is_empty() && told.ok {
+                continue;
+            }
+            // What a receiver's pipeline keeps is delivered, as far as OTLP can tell.
+            // What its pipeline will never take, after a part that it took, is rejected.
+            let gave = |below: &&&Call| {
+                let is_final = below.answer.as_ref().is_some_and(|answer| match answer {
+                    Ok(_) => true,
+                    Err(error) => !error.is_retryable(),
+                });
+                let same = below.told.as_ref().is_some_and(|below| {
+                    below.delivered + below.retained == told.delivered
+                        && below.rejected + below.left.len() as u64 == told.rejected
+                });
+                below.ended <= call.ended && is_final && same
+            };
+            let below = received.get(&sorted(call)).map_or(&[][..], Vec::as_slice);
+            let given = below.iter().find(gave);
+            if let (true, Some(given)) = (told.ok, given) {
+                let left = given.told.iter().flat_map(|told| &told.left);
+                self.ledger.given_up.extend(left);
+            } else {
+                let below: Vec<_> = below.iter().map(|call| (call.ended, &call.told)).collect();
+                let at = call.ended;
+                let what = format!("{}: #{number} says {told:?} at {at:?}, given were {below:?}", node.name);
+                return Err((what, call.ids.first().copied()));
+            }
+        }
+        Ok(())
     }
 
     fn calls_at(&self, tap: usize) -> Vec<usize> {
@@ -206,7 +267,7 @@ impl Auditor<'_> {
                 self.ledger.given_up.extend(given_up);
                 Ok(())
             }
-            Law::Batch => Ok(()),
+            Law::Batch | Law::Network => Ok(()),
         }
     }
 

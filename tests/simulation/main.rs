@@ -21,9 +21,11 @@ mod groups;
 mod items;
 mod layers;
 mod ledger;
+mod network;
 mod pipeline;
 mod run;
 mod tap;
+mod wire;
 mod world;
 
 use std::{
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
         _ => (0..2_000, false),
     };
     watch(seeds.start);
-    simulate(seeds, verbose, args.iter().any(|arg| arg == "--keep-going"))
+    simulate(seeds, verbose, args.iter().any(|arg| arg == "--keep-going"), args.iter().any(|arg| arg == "--network"))
 }
 
 fn parse(range: &str) -> Option<Range<u64>> {
@@ -76,14 +78,18 @@ fn parse(range: &str) -> Option<Range<u64>> {
     Some(start.parse().ok()?..end.parse().ok()?)
 }
 
-fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
+fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool, over_network: bool) -> ExitCode {
     let start = Instant::now();
     let count = seeds.end.saturating_sub(seeds.start);
     let mut totals = Totals::default();
     let mut violations = 0_u64;
     let mut shown = Instant::now();
     for seed in seeds.clone() {
-        let result = run(seed, verbose);
+        let result = if over_network {
+            network::run(seed, verbose)
+        } else {
+            run(seed, verbose)
+        };
         let panicked = PANICS.swap(0, Ordering::Relaxed) > 0;
         let result = match result {
             Ok(_) if panicked => Err(Violation {

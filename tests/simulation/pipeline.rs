@@ -16,6 +16,7 @@ use tower_otlp::{
 use super::{
     backend::Backend,
     layers::{KINDS, Kind},
+    network,
     tap::Tap,
     world::World,
 };
@@ -67,6 +68,21 @@ pub struct Node {
     pub lower: Vec<usize>,
     /// What counts what goes past the upper tap.
     pub recorder: Option<Recorder>,
+    /// Whether the pipeline's lifecycle knows of it.
+    pub counted: bool,
+}
+
+impl Node {
+    pub fn new(name: impl Into<String>, law: Law, upper: usize, lower: Vec<usize>) -> Self {
+        Self {
+            name: name.into(),
+            law,
+            upper,
+            lower,
+            recorder: None,
+            counted: true,
+        }
+    }
 }
 
 /// How the answer of a layer follows from the answers that it had.
@@ -89,6 +105,8 @@ pub enum Law {
     /// Answers of batches add up to those of their members.
     Batch,
     FanOut(FanOutPolicy),
+    /// An exporter, a network and a receiver: an answer is one that was given.
+    Network,
 }
 
 /// A service, with what is known of it.
@@ -103,15 +121,34 @@ pub struct Maker<'a> {
     pub world: &'a World,
     pub lifecycle: &'a Lifecycle,
     pub plan: Plan,
+    /// Where exporters send to. Without one there is no network: backends are at hand.
+    pub exits: Vec<Exit>,
+    /// Whether queues may.
+    pub answers_early: bool,
+}
+
+/// A receiver on the network: its host, the tap behind it, and where things come to rest.
+#[derive(Clone)]
+pub struct Exit {
+    pub host: &'static str,
+    pub tap: usize,
+    pub goal: Goal,
 }
 
 /// The pipeline of a seed.
-pub fn pipeline(rng: &mut Rng, world: &World, lifecycle: &Lifecycle) -> Pipeline {
+pub fn pipeline(
+    rng: &mut Rng,
+    world: &World,
+    lifecycle: &Lifecycle,
+    exits: Vec<Exit>,
+) -> Pipeline {
     let mut maker = Maker {
         rng,
         world,
         lifecycle,
         plan: Plan::default(),
+        exits,
+        answers_early: true,
     };
     let made = maker.stack(0, 6);
     let service = maker.finish(made);
@@ -149,13 +186,7 @@ impl Maker<'_> {
             }
             _ => Tap::over(service, place.as_str(), self.world),
         };
-        self.plan.nodes.push(Node {
-            name: place,
-            law,
-            upper: tap,
-            lower,
-            recorder: None,
-        });
+        self.plan.nodes.push(Node::new(place, law, tap, lower));
         Made { service, tap, goal }
     }
 
@@ -172,13 +203,10 @@ impl Maker<'_> {
             service = layer.layer(service).boxed_exporter();
             let (watched, tap) = Tap::over(service, "edge", self.world);
             service = watched;
+            // Below is the lifecycle, which turns requests away without a call.
             self.plan.nodes.push(Node {
-                name: "observe at the edge".to_owned(),
-                // It stands above the lifecycle, which turns requests away without a call.
-                law: Law::Relay,
-                upper: tap,
-                lower: vec![self.plan.entrance],
                 recorder: Some(recorder),
+                ..Node::new("edge", Law::Relay, tap, vec![self.plan.entrance])
             });
             self.say(0, "observe requests".to_owned());
         }
@@ -192,12 +220,13 @@ impl Maker<'_> {
     }
 
     /// Layers over a backend or a junction.
-    fn stack(&mut self, depth: usize, most: usize) -> Made {
+    pub fn stack(&mut self, depth: usize, most: usize) -> Made {
         let junction = if depth < 2 { self.rng.u8(0..8) } else { 9 };
         let made = match junction {
             0 => self.fallback(depth),
             1 => self.routes(depth),
             2 => self.fan_out(depth),
+            _ if !self.exits.is_empty() => self.exit(depth),
             _ => {
                 let (backend, number, text) = Backend::new(self.rng, self.world);
                 self.say(depth, text);
@@ -211,6 +240,13 @@ impl Maker<'_> {
             }
         };
         self.layers(made, depth, most)
+    }
+
+    fn exit(&mut self, depth: usize) -> Made {
+        let exit = self.exits[self.rng.usize(0..self.exits.len())].clone();
+        let (service, text) = network::exporter(self.rng, exit.host);
+        self.say(depth, text);
+        self.node(service, "exporter", Law::Network, vec![exit.tap], exit.goal)
     }
 
     fn fallback(&mut self, depth: usize) -> Made {

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Longer than any schedule and all its waits.
-const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
+pub const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What a caller knows of its request.
 enum Ending {
@@ -50,6 +50,7 @@ pub struct Violation {
 pub struct Run {
     pub plan: Plan,
     pub requests: u64,
+    pub items: u64,
     pub at_shutdown: Option<DrainReport>,
     /// When a shutdown ran out of time: what ends later is counted by then.
     pub closed: Option<Duration>,
@@ -74,10 +75,50 @@ async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
     let mut rng = Rng::with_seed(seed);
     let world = World::new();
     let lifecycle = Lifecycle::new();
-    let Pipeline { service, plan } = pipeline(&mut rng, &world, &lifecycle);
-    if verbose {
-        println!("{}", plan.text.join("\n"));
+    let pipeline = pipeline(&mut rng, &world, &lifecycle, Vec::new());
+    let run = drive(rng, &world, &lifecycle, pipeline, no_task_is_left()).await?;
+    finished(&run, verbose)
+}
+
+/// All handles are gone: workers deliver what they have, and end. Whether they do.
+async fn no_task_is_left() -> bool {
+    let mut wait = Duration::from_millis(10);
+    while tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+        > 0
+    {
+        if wait > PATIENCE {
+            return false;
+        }
+        sleep(wait).await;
+        wait *= 2;
     }
+    true
+}
+
+/// Compares what was seen with the law.
+pub fn finished(run: &Run, verbose: bool) -> Result<Totals, Violation> {
+    if verbose {
+        println!("{}\n", run.plan.text.join("\n"));
+        println!("{}", run.world.see().trail(None));
+    }
+    check::judge(run).map_err(|(what, id)| Violation {
+        what,
+        plan: run.plan.text.clone(),
+        trail: run.world.see().trail(id),
+    })
+}
+
+/// Callers, a flush or a shutdown, and the wait until all is settled.
+pub async fn drive(
+    mut rng: Rng,
+    world: &World,
+    lifecycle: &Lifecycle,
+    pipeline: Pipeline,
+    settled: impl Future<Output = bool>,
+) -> Result<Run, Violation> {
+    let Pipeline { service, plan } = pipeline;
     let mut callers = Vec::new();
     let mut next = 1;
     for number in 0..rng.usize(1..=4) {
@@ -140,45 +181,22 @@ async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
             Err(_) => return Err(violation("a caller still waits".to_owned(), &plan)),
         }
     }
-    // All handles are gone: workers deliver what they have, and end.
-    let mut wait = Duration::from_millis(10);
-    while tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
-        > 0
-    {
-        if wait > PATIENCE {
-            return Err(violation("a worker does not end".to_owned(), &plan));
-        }
-        sleep(wait).await;
-        wait *= 2;
+    if !settled.await {
+        return Err(violation("a worker does not end".to_owned(), &plan));
     }
     let last = lifecycle.report();
     world.note(&"lifecycle".into(), format!("{last:?}"), &[]);
     broken_sums.extend(check::sum(&last, "at the end"));
-    if verbose {
-        println!("{}", world.see().trail(None));
-    }
-    let run = Run {
+    Ok(Run {
         plan,
         requests,
+        items,
         at_shutdown,
         closed,
         last,
         broken_sums,
         world: world.clone(),
-    };
-    match check::judge(&run) {
-        Ok(mut totals) => {
-            totals.items = items;
-            Ok(totals)
-        }
-        Err((what, id)) => Err(Violation {
-            what,
-            plan: run.plan.text.clone(),
-            trail: world.see().trail(id),
-        }),
-    }
+    })
 }
 
 struct Work {

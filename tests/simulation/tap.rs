@@ -66,6 +66,23 @@ impl Tap {
         Self::new(inner, place, world, true)
     }
 
+    /// Like `over`, at a place that has a tap already.
+    pub fn at(
+        inner: BoxExporter,
+        place: impl Into<Arc<str>>,
+        world: &World,
+        number: usize,
+    ) -> BoxExporter {
+        let tap = Self {
+            inner,
+            place: place.into(),
+            number,
+            world: world.clone(),
+            marks: false,
+        };
+        tap.boxed_exporter()
+    }
+
     fn new(
         inner: BoxExporter,
         place: impl Into<Arc<str>>,

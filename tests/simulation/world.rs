@@ -110,15 +110,21 @@ impl World {
         self.0.lock().expect("nobody panics with the lock")
     }
 
+    /// Something that happens from outside.
+    pub fn note_at(&self, at: Duration, place: &Arc<str>, what: String) {
+        self.see().trail.push((at, place.clone(), what, Vec::new()));
+    }
+
     pub fn note(&self, place: &Arc<str>, what: impl Into<String>, ids: &[u64]) {
         let mut seen = self.see();
-        let at = seen.start.elapsed();
+        let at = seen.now();
         seen.trail
             .push((at, place.clone(), what.into(), ids.to_vec()));
     }
 
+    /// Simulated time since the beginning.
     pub fn now(&self) -> Duration {
-        self.see().start.elapsed()
+        self.see().now()
     }
 
     pub fn new_tap(&self) -> usize {
@@ -142,7 +148,7 @@ impl World {
         ids: &Arc<[u64]>,
     ) -> usize {
         let mut seen = self.see();
-        let begun = seen.start.elapsed();
+        let begun = seen.now();
         seen.calls.push(Call {
             tap,
             parent,
@@ -159,7 +165,7 @@ impl World {
     /// The call has this answer, or was cut off.
     pub fn end(&self, call: usize, answer: Option<&Answer>) {
         let mut seen = self.see();
-        let now = seen.start.elapsed();
+        let now = seen.now();
         let call = &mut seen.calls[call];
         call.ended = Some(now);
         call.told = answer.map(|answer| Told::new(&call.ids, answer));
@@ -179,6 +185,11 @@ impl World {
 }
 
 impl Seen {
+    /// Simulated time since the beginning: of the network's simulation, if this is one.
+    fn now(&self) -> Duration {
+        turmoil::sim_elapsed().unwrap_or_else(|| self.start.elapsed())
+    }
+
     /// What happened to an item, or to all.
     pub fn trail(&self, id: Option<u64>) -> String {
         let mut out = String::new();
