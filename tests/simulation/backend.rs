@@ -186,9 +186,7 @@ impl Service<ExportRequest> for Backend {
                     )));
                 }
                 (left, Mode::Unready) => {
-                    let sleep = self
-                        .waiting
-                        .get_or_insert_with(|| Box::pin(sleep(left)));
+                    let sleep = self.waiting.get_or_insert_with(|| Box::pin(sleep(left)));
                     if sleep.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }

@@ -132,14 +132,14 @@ impl Auditor<'_> {
     }
 
     fn calls(&mut self, node: &Node) -> Result<(), Wrong> {
-            let mut made = self.attribute(node)?;
-            let uppers = self.calls_at(node.upper);
-            for number in uppers {
-                let made = made.remove(&number).unwrap_or_default();
-                self.call(node, number, &made)
-                    .map_err(|(what, id)| (format!("{}: #{number}: {what}", node.name), id))?;
-            }
-            self.recorded(node)
+        let mut made = self.attribute(node)?;
+        let uppers = self.calls_at(node.upper);
+        for number in uppers {
+            let made = made.remove(&number).unwrap_or_default();
+            self.call(node, number, &made)
+                .map_err(|(what, id)| (format!("{}: #{number}: {what}", node.name), id))?;
+        }
+        self.recorded(node)
     }
 
     /// Nothing comes out of a network that did not go in, and an answer is one that was given.
@@ -184,7 +184,10 @@ impl Auditor<'_> {
             } else {
                 let below: Vec<_> = below.iter().map(|call| (call.ended, &call.told)).collect();
                 let at = call.ended;
-                let what = format!("{}: #{number} says {told:?} at {at:?}, given were {below:?}", node.name);
+                let what = format!(
+                    "{}: #{number} says {told:?} at {at:?}, given were {below:?}",
+                    node.name
+                );
                 return Err((what, call.ids.first().copied()));
             }
         }

@@ -68,13 +68,22 @@ fn storm(rng: &mut Rng, links: &[(&'static str, &'static str)]) -> Vec<(Duration
         let (one, other) = links[rng.usize(0..links.len())];
         let (begins, ends) = match rng.u8(0..6) {
             0 => (Event::Partition(one, other), Event::Repair(one, other)),
-            1 => (Event::PartitionOneWay(one, other), Event::Repair(one, other)),
-            2 => (Event::PartitionOneWay(other, one), Event::Repair(one, other)),
+            1 => (
+                Event::PartitionOneWay(one, other),
+                Event::Repair(one, other),
+            ),
+            2 => (
+                Event::PartitionOneWay(other, one),
+                Event::Repair(one, other),
+            ),
             3 => (Event::Hold(one, other), Event::Release(one, other)),
             4 => {
                 let slow = Duration::from_millis(rng.u64(100..2_000));
                 let usual = Duration::from_millis(5);
-                (Event::Slow(one, other, slow), Event::Slow(one, other, usual))
+                (
+                    Event::Slow(one, other, slow),
+                    Event::Slow(one, other, usual),
+                )
             }
             _ => (Event::Crash(other), Event::Bounce(other)),
         };
@@ -142,7 +151,12 @@ impl Place {
             known.extend(text.into_iter().rev());
         }
         drop(known);
-        Tap::at(made.service, "at the gateway", &self.world, self.gateway_tap)
+        Tap::at(
+            made.service,
+            "at the gateway",
+            &self.world,
+            self.gateway_tap,
+        )
     }
 
     /// What the gateways made, as layers of the plan.
@@ -151,11 +165,22 @@ impl Place {
         if has_gateway {
             plan.nodes.push(Node {
                 counted: false,
-                ..Node::new("gateway", Law::Relay, self.gateway_tap, self.tops.lock().unwrap().clone())
+                ..Node::new(
+                    "gateway",
+                    Law::Relay,
+                    self.gateway_tap,
+                    self.tops.lock().unwrap().clone(),
+                )
             });
         }
         plan.text.push("gateway:".to_owned());
-        plan.text.extend(self.text.lock().unwrap().iter().map(|line| format!("  {line}")));
+        plan.text.extend(
+            self.text
+                .lock()
+                .unwrap()
+                .iter()
+                .map(|line| format!("  {line}")),
+        );
     }
 }
 
@@ -199,7 +224,7 @@ pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
     let mut rng = Rng::with_seed(seed ^ 0x6e65_7477_6f72_6b00);
     let mut sim = Builder::new()
         .rng_seed(seed)
-        .tick_duration(Duration::from_millis(50))
+        .tick_duration(Duration::from_millis(20))
         .simulation_duration(PATIENCE)
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(rng.u64(2..150)))
@@ -238,7 +263,11 @@ pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
     }
     let mut events = storm(&mut rng, links);
     let mut plan_text = vec![text];
-    plan_text.extend(events.iter().map(|(at, event)| format!("{at:?}: {event:?}")));
+    plan_text.extend(
+        events
+            .iter()
+            .map(|(at, event)| format!("{at:?}: {event:?}")),
+    );
     let result = Arc::new(Mutex::new(None));
     let (out, at) = (result.clone(), place.clone());
     sim.client("client", async move {

@@ -136,12 +136,7 @@ pub struct Exit {
 }
 
 /// The pipeline of a seed.
-pub fn pipeline(
-    rng: &mut Rng,
-    world: &World,
-    lifecycle: &Lifecycle,
-    exits: Vec<Exit>,
-) -> Pipeline {
+pub fn pipeline(rng: &mut Rng, world: &World, lifecycle: &Lifecycle, exits: Vec<Exit>) -> Pipeline {
     let mut maker = Maker {
         rng,
         world,

@@ -77,7 +77,10 @@ fn connector() -> impl Service<Uri, Response = Wire, Error = io::Error, Future =
 + 'static {
     service_fn(|uri: Uri| -> Connecting {
         Box::pin(async move {
-            let to = (uri.host().unwrap_or_default().to_owned(), uri.port_u16().unwrap_or(80));
+            let to = (
+                uri.host().unwrap_or_default().to_owned(),
+                uri.port_u16().unwrap_or(80),
+            );
             let stream = tokio::time::timeout(CONNECT, TcpStream::connect(to)).await??;
             Ok(Wire(TokioIo::new(stream)))
         })
@@ -117,7 +120,10 @@ pub async fn serve(
         grpc = grpc.admission(budget.clone());
         http = http.admission(budget);
     }
-    let app: Router = grpc.routes().into_axum_router().merge(http.into_axum_router());
+    let app: Router = grpc
+        .routes()
+        .into_axum_router()
+        .merge(http.into_axum_router());
     let listener = TcpListener::bind(("0.0.0.0", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
