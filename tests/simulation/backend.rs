@@ -113,13 +113,13 @@ impl Backend {
     fn reject(&self, ids: &[u64]) {
         if !ids.is_empty() {
             self.world.reject(self.number, ids);
-            self.world.note(&self.place, "rejects", ids);
+            self.world.note(&self.place, ids, || "rejects".to_owned());
         }
     }
 
     fn deliver(&self, ids: &[u64]) {
         self.world.deliver(self.number, ids);
-        self.world.note(&self.place, "has", ids);
+        self.world.note(&self.place, ids, || "has".to_owned());
     }
 }
 

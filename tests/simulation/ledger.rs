@@ -35,7 +35,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    fn add(&mut self, certain: bool, delivered: u64, rejected: u64, dropped: u64) {
+    pub fn add(&mut self, certain: bool, delivered: u64, rejected: u64, dropped: u64) {
         let all = [
             (&mut self.delivered, delivered),
             (&mut self.rejected, rejected),
@@ -70,17 +70,17 @@ pub struct Auditor<'a> {
 
 /// Answers of several calls.
 #[derive(Default)]
-struct Sum {
-    delivered: u64,
-    rejected: u64,
-    retained: u64,
-    settled: HashSet<u64>,
-    again: Option<u64>,
-    last_end: Option<Duration>,
+pub struct Sum {
+    pub delivered: u64,
+    pub rejected: u64,
+    pub retained: u64,
+    pub settled: HashSet<u64>,
+    pub again: Option<u64>,
+    pub last_end: Option<Duration>,
 }
 
 impl Sum {
-    fn of<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Self {
+    pub fn of<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Self {
         let mut out = Self::default();
         for call in calls {
             let again = call.ids.iter().find(|id| out.settled.contains(id));
@@ -97,7 +97,7 @@ impl Sum {
         out
     }
 
-    fn unsettled(&self, ids: &[u64]) -> Vec<u64> {
+    pub fn unsettled(&self, ids: &[u64]) -> Vec<u64> {
         let mut out: Vec<u64> = ids
             .iter()
             .copied()
@@ -371,160 +371,6 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn queue(&mut self, early: bool, upper: &Call, lower: &[&Call]) -> Result<(), Wrong> {
-        let sum = Sum::of(lower.iter().copied());
-        // A batch may hold what was sent twice: then its items do not tell the two apart.
-        if is_twice(&upper.ids) {
-            return Ok(());
-        }
-        if sum.again.is_some() {
-            return Err(("sent again what was settled".to_owned(), sum.again));
-        }
-        let items = upper.ids.len() as u64;
-        match &upper.told {
-            Some(told) if early && told.ok => {
-                if told.retained != items {
-                    return Err((format!("took {items} items and says {told:?}"), None));
-                }
-            }
-            Some(told) if early => {
-                let what = format!("says {told:?} of what it took");
-                let taken = !lower.is_empty();
-                return match taken {
-                    true => Err((what, upper.ids.first().copied())),
-                    false => Ok(()),
-                };
-            }
-            Some(told) => return adds_up(upper, told, &sum, &[]),
-            None if lower.is_empty() => {
-                self.ledger.ends.add(false, 0, 0, items);
-                return Ok(());
-            }
-            None => {}
-        }
-        let left = sum.unsettled(&upper.ids);
-        // A caller that goes just when its answer comes may or may not have it.
-        let told_late = upper.told.is_some() || sum.last_end > upper.ended;
-        let in_time = match self.closed {
-            // It was still to be sent again, perhaps.
-            Some(_) if !left.is_empty() => None,
-            _ => self.counts(sum.last_end),
-        };
-        if in_time != Some(false) {
-            self.ledger.ends.add(
-                told_late && in_time == Some(true),
-                sum.delivered,
-                sum.rejected,
-                left.len() as u64,
-            );
-        }
-        self.ledger.given_up.extend(left);
-        Ok(())
-    }
-
-    /// Whether the lifecycle counts what ends then: `None` if it is hard to say.
-    pub fn counts(&self, ended: Option<Duration>) -> Option<bool> {
-        match (self.closed, ended) {
-            (None, _) => Some(true),
-            (Some(_), None) => None,
-            (Some(closed), Some(ended)) if closed == ended => None,
-            (Some(closed), Some(ended)) => Some(ended < closed),
-        }
-    }
-
-    /// Batches and those of their members that have items in common, however often these were sent.
-    fn batches(&mut self, node: &Node) -> Result<(), Wrong> {
-        for (uppers, lowers) in super::groups::groups(self.seen, node) {
-            self.batch(&uppers, &lowers)
-                .map_err(|(what, id)| (format!("{}: {what}", node.name), id))?;
-        }
-        Ok(())
-    }
-
-    fn batch(&mut self, uppers: &[usize], lowers: &[usize]) -> Result<(), Wrong> {
-        let calls = &self.seen.calls;
-        let sent = Sum::of(lowers.iter().map(|number| &calls[*number]));
-        let (mut told, mut cut, mut cut_items) = (Sum::default(), Vec::new(), 0);
-        for upper in uppers.iter().map(|number| &calls[*number]) {
-            let Some(answer) = &upper.told else {
-                cut_items += upper.ids.len() as u64;
-                cut.push(upper);
-                continue;
-            };
-            told.delivered += answer.delivered;
-            told.rejected += answer.rejected;
-            told.retained += answer.retained;
-            let done = upper.ids.iter().filter(|id| !answer.left.contains(id));
-            for id in done {
-                if !sent.settled.contains(id) {
-                    return Err(("says it is done with what it is not".to_owned(), Some(*id)));
-                }
-            }
-        }
-        if uppers.len() > 1 && sent.rejected + sent.retained > 0 {
-            self.ledger.shared_out = true;
-        }
-        // Whose part of a batch was done is not always known: then all of it remains to be sent.
-        let partial = |call: &&Call| call.told.as_ref().is_some_and(|t| !t.ok && !t.plain);
-        let mut lower_calls = lowers.iter().map(|number| &calls[*number]);
-        let forgets = uppers.len() > 1 && lower_calls.any(|call| partial(&call));
-        let pairs = [
-            ("delivered", told.delivered, sent.delivered),
-            ("rejected", told.rejected, sent.rejected),
-            ("retained", told.retained, sent.retained),
-        ];
-        for (what, told, sent) in pairs {
-            let exact = !forgets && cut.is_empty();
-            if told > sent || (exact && told != sent) {
-                let first = calls[uppers[0]].ids.first();
-                let what = format!("{sent} items are {what}, its callers are told {told}");
-                return Err((what, first.copied()));
-            }
-        }
-        if cut.is_empty() {
-            return Ok(());
-        }
-        if lowers.is_empty() {
-            // What is below was not ready, or the batch was not begun: nobody was told which.
-            self.ledger.ends.add(false, 0, 0, cut_items);
-            for call in cut {
-                self.ledger.given_up.extend(call.ids.iter());
-            }
-            return Ok(());
-        }
-        let missing = [
-            sent.delivered - told.delivered,
-            sent.rejected - told.rejected,
-            sent.retained - told.retained,
-        ];
-        let ended = lowers.iter().map(|number| calls[*number].ended);
-        let first_end = ended.clone().min().flatten();
-        let before = cut.iter().all(|call| call.ended < first_end);
-        let in_time = [first_end, sent.last_end].map(|end| self.counts(end));
-        if in_time == [Some(false); 2] {
-            return Ok(());
-        }
-        let certain = before && !forgets && in_time == [Some(true); 2];
-        let sum: u64 = missing.iter().sum();
-        let lost = cut_items.saturating_sub(sum);
-        self.ledger.ends.add(
-            certain,
-            missing[0],
-            missing[1],
-            if certain { lost } else { cut_items },
-        );
-        if sum > cut_items && !forgets {
-            return Err((
-                format!("{sum} items are lost to {cut_items} items of callers who left"),
-                None,
-            ));
-        }
-        for call in cut {
-            self.ledger.given_up.extend(sent.unsettled(&call.ids));
-        }
-        Ok(())
-    }
-
     /// A recorder's counts are what went past.
     fn recorded(&self, node: &Node) -> Result<(), Wrong> {
         let Some(recorder) = &node.recorder else {
@@ -556,13 +402,13 @@ impl Auditor<'_> {
     }
 }
 
-fn is_twice(ids: &[u64]) -> bool {
+pub fn is_twice(ids: &[u64]) -> bool {
     let mut seen = HashSet::new();
     ids.iter().any(|id| !seen.insert(id))
 }
 
 /// The answer is the sum of those below, and of what was given up here.
-fn adds_up(upper: &Call, told: &Told, sum: &Sum, here: &[u64]) -> Result<(), Wrong> {
+pub fn adds_up(upper: &Call, told: &Told, sum: &Sum, here: &[u64]) -> Result<(), Wrong> {
     let mut left = sum.unsettled(&upper.ids);
     left.retain(|id| !here.contains(id));
     let same = told.delivered == sum.delivered

@@ -34,6 +34,7 @@ mod pipeline;
 mod run;
 mod tap;
 mod wire;
+mod workers;
 mod world;
 
 use std::{
@@ -44,7 +45,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use run::{Totals, Violation, run};
+use run::{Detail, Totals, Violation, run};
 
 /// A seed takes milliseconds; one that takes so long spins.
 const STUCK: Duration = Duration::from_secs(30);
@@ -68,16 +69,16 @@ fn main() -> ExitCode {
         default_hook(info);
     }));
     let has = |name: &str| args.iter().any(|arg| arg == name);
-    let (seeds, verbose) = match (value("--seed"), value("--seeds")) {
+    let (seeds, detail) = match (value("--seed"), value("--seeds")) {
         (Some(seed), _) => {
             let seed: u64 = seed.parse().expect("--seed wants a number");
-            (Some(seed..seed + 1), true)
+            (Some(seed..seed + 1), Detail::Everything)
         }
         (_, Some(range)) => {
             let range = parse(&range).expect("--seeds wants a range, such as 0..5000");
-            (Some(range), false)
+            (Some(range), Detail::Result)
         }
-        _ => (None, false),
+        _ => (None, Detail::Result),
     };
     watch();
     let mut runs = Vec::new();
@@ -88,14 +89,14 @@ fn main() -> ExitCode {
         runs.push((network::run, "--network ", seeds.unwrap_or(0..200)));
     }
     for (kind, option, seeds) in runs {
-        if !simulate(kind, option, seeds, verbose, has("--keep-going")) {
+        if !simulate(kind, option, seeds, detail, has("--keep-going")) {
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
 }
 
-type Kind = fn(u64, bool) -> Result<Totals, Violation>;
+type Kind = fn(u64, Detail) -> Result<Totals, Violation>;
 
 fn parse(range: &str) -> Option<Range<u64>> {
     let (start, end) = range.split_once("..")?;
@@ -103,7 +104,7 @@ fn parse(range: &str) -> Option<Range<u64>> {
 }
 
 /// Runs seeds. Whether no law was broken.
-fn simulate(kind: Kind, option: &str, seeds: Range<u64>, verbose: bool, keep_going: bool) -> bool {
+fn simulate(kind: Kind, option: &str, seeds: Range<u64>, detail: Detail, keep_going: bool) -> bool {
     let start = Instant::now();
     let count = seeds.end.saturating_sub(seeds.start);
     let mut totals = Totals::default();
@@ -111,7 +112,12 @@ fn simulate(kind: Kind, option: &str, seeds: Range<u64>, verbose: bool, keep_goi
     let mut shown = Instant::now();
     for (done, seed) in (1..).zip(seeds) {
         AT.store(seed, Ordering::Relaxed);
-        let result = kind(seed, verbose);
+        let result = kind(seed, detail);
+        // Most runs need no trail: one that does runs again.
+        let result = match result {
+            Err(_) if detail == Detail::Result && !keep_going => kind(seed, Detail::Trail),
+            other => other,
+        };
         let panicked = PANICS.swap(0, Ordering::Relaxed) > 0;
         let result = match result {
             Ok(_) if panicked => Err(Violation {

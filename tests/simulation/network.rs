@@ -21,7 +21,7 @@ use turmoil::{Builder, Sim};
 use super::{
     backend::Backend,
     pipeline::{Exit, Goal, Law, Maker, Node, Plan},
-    run::{PATIENCE, Totals, Violation, drive, finished},
+    run::{Detail, PATIENCE, Totals, Violation, drive, finished},
     tap::Tap,
     wire,
     world::World,
@@ -219,7 +219,7 @@ pub fn exporter(rng: &mut Rng, host: &'static str) -> (BoxExporter, String) {
 }
 
 /// Runs a seed.
-pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+pub fn run(seed: u64, detail: Detail) -> Result<Totals, Violation> {
     fastrand::seed(seed);
     let mut rng = Rng::with_seed(seed ^ 0x6e65_7477_6f72_6b00);
     let mut sim = Builder::new()
@@ -230,7 +230,7 @@ pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
         .max_message_latency(Duration::from_millis(rng.u64(2..150)))
         .tcp_capacity(1_024)
         .build();
-    let world = World::new();
+    let world = World::new(detail);
     let (backend, number, text) = Backend::new(&mut rng, &world);
     let place = Place {
         nodes: Arc::default(),
@@ -310,7 +310,7 @@ pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
     };
     place.into_plan(&mut run.plan, has_gateway);
     run.plan.text.extend(plan_text);
-    finished(&run, verbose)
+    finished(&run, detail)
 }
 
 /// Waits until nothing is held, or under way at any place.

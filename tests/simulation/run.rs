@@ -59,8 +59,19 @@ pub struct Run {
     pub world: World,
 }
 
+/// How much of a run is to be known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Detail {
+    /// Whether it kept the law.
+    Result,
+    /// What happened, if it did not.
+    Trail,
+    /// What happened in any case.
+    Everything,
+}
+
 /// Runs a seed.
-pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+pub fn run(seed: u64, detail: Detail) -> Result<Totals, Violation> {
     // The layers draw their waits from the generator of the thread.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,16 +79,16 @@ pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(simulate(seed, verbose))
+    runtime.block_on(simulate(seed, detail))
 }
 
-async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+async fn simulate(seed: u64, detail: Detail) -> Result<Totals, Violation> {
     let mut rng = Rng::with_seed(seed);
-    let world = World::new();
+    let world = World::new(detail);
     let lifecycle = Lifecycle::new();
     let pipeline = pipeline(&mut rng, &world, &lifecycle, Vec::new());
     let run = drive(rng, &world, &lifecycle, pipeline, no_task_is_left()).await?;
-    finished(&run, verbose)
+    finished(&run, detail)
 }
 
 /// All handles are gone: workers deliver what they have, and end. Whether they do.
@@ -98,9 +109,9 @@ async fn no_task_is_left() -> bool {
 }
 
 /// Compares what was seen with the law.
-pub fn finished(run: &Run, verbose: bool) -> Result<Totals, Violation> {
-    if verbose {
-        println!("{}\n", run.plan.text.join("\n"));
+pub fn finished(run: &Run, detail: Detail) -> Result<Totals, Violation> {
+    if detail == Detail::Everything {
+        println!("pipeline, outermost first:\n{}\n", run.plan.text.join("\n"));
         println!("{}", run.world.see().trail(None));
     }
     check::judge(run).map_err(|(what, id)| Violation {
@@ -144,14 +155,12 @@ pub async fn drive(
         Some((at, deadline)) => {
             sleep(at).await;
             broken_sums.extend(check::sum(&lifecycle.report(), "before shutdown"));
-            world.note(
-                &"lifecycle".into(),
-                format!("shutdown within {deadline:?}"),
-                &[],
-            );
+            world.note(&"lifecycle".into(), &[], || {
+                format!("shutdown within {deadline:?}")
+            });
             let report = lifecycle.shutdown(deadline).await;
             closed = (!report.complete).then(|| world.now());
-            world.note(&"lifecycle".into(), format!("{report:?}"), &[]);
+            world.note(&"lifecycle".into(), &[], || format!("{report:?}"));
             broken_sums.extend(check::sum(&report, "at shutdown"));
             Some(report)
         }
@@ -185,7 +194,7 @@ pub async fn drive(
         return Err(violation("a worker does not end".to_owned(), &plan));
     }
     let last = lifecycle.report();
-    world.note(&"lifecycle".into(), format!("{last:?}"), &[]);
+    world.note(&"lifecycle".into(), &[], || format!("{last:?}"));
     broken_sums.extend(check::sum(&last, "at the end"));
     Ok(Run {
         plan,
@@ -243,13 +252,12 @@ async fn caller(number: usize, service: BoxExporter, work: Vec<Work>, world: Wor
         let world = world.clone();
         let ids = work.ids;
         let task = async move {
-            world.note(&place, "comes", &ids);
+            world.note(&place, &ids, || "comes".to_owned());
             let ending = call.await;
-            let text = match &ending {
+            world.note(&place, &ids, || match &ending {
                 Ending::Answered(result) => describe(0, result),
                 Ending::Left => "left".to_owned(),
-            };
-            world.note(&place, text, &ids);
+            });
         };
         if work.fire {
             fired.push(tokio::spawn(task));

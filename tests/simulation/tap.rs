@@ -54,7 +54,7 @@ impl Tap {
         place: impl Into<Arc<str>>,
         world: &World,
     ) -> (BoxExporter, usize) {
-        Self::new(inner, place, world, false)
+        Self::made(inner, place, world, false)
     }
 
     /// Like `over`; what goes past is marked, for a worker below calls from elsewhere.
@@ -63,7 +63,7 @@ impl Tap {
         place: impl Into<Arc<str>>,
         world: &World,
     ) -> (BoxExporter, usize) {
-        Self::new(inner, place, world, true)
+        Self::made(inner, place, world, true)
     }
 
     /// Like `over`, at a place that has a tap already.
@@ -83,7 +83,7 @@ impl Tap {
         tap.boxed_exporter()
     }
 
-    fn new(
+    fn made(
         inner: BoxExporter,
         place: impl Into<Arc<str>>,
         world: &World,
@@ -117,7 +117,7 @@ impl Service<ExportRequest> for Tap {
         if let Err(error) = &result {
             self.world.see().unready.push((self.number, AT_WORK.get()));
             self.world
-                .note(&self.place, format!("unready: {}", error.kind()), &[]);
+                .note(&self.place, &[], || format!("unready: {}", error.kind()));
         }
         Poll::Ready(result)
     }
@@ -127,7 +127,7 @@ impl Service<ExportRequest> for Tap {
         let number = self
             .world
             .begin(self.number, AT_WORK.get(), mark(&request), &ids);
-        self.world.note(&self.place, format!("#{number}"), &ids);
+        self.world.note(&self.place, &ids, || format!("#{number}"));
         let request = if self.marks {
             let metadata = request.metadata().clone();
             request.with_metadata(metadata.with_header(MARK, number.to_string()))
@@ -172,7 +172,7 @@ impl Future for Watched {
         seen.done = true;
         seen.world.end(seen.number, Some(&result));
         seen.world
-            .note(&seen.place, describe(seen.number, &result), &seen.ids);
+            .note(&seen.place, &seen.ids, || describe(seen.number, &result));
         Poll::Ready(result)
     }
 }
@@ -181,8 +181,9 @@ impl Drop for Watching {
     fn drop(&mut self) {
         if !self.done {
             self.world.end(self.number, None);
-            self.world
-                .note(&self.place, format!("#{} cut off", self.number), &self.ids);
+            self.world.note(&self.place, &self.ids, || {
+                format!("#{} cut off", self.number)
+            });
         }
     }
 }

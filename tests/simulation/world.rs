@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 use tower_otlp::{ExportError, ExportResponse};
 
-use super::items;
+use super::{items, run::Detail};
 
 pub type Answer = Result<ExportResponse, ExportError>;
 
@@ -22,6 +22,8 @@ pub struct Seen {
     start: Instant,
     /// In order: when, where, what, and which items.
     trail: Vec<(Duration, Arc<str>, String, Vec<u64>)>,
+    /// Whether the trail is kept: most runs need none, and the others are run again.
+    keeps_trail: bool,
     /// How often each backend has each item.
     pub delivered: Vec<HashMap<u64, u32>>,
     /// What each backend said it rejects: an answer only says how many.
@@ -94,10 +96,11 @@ impl Told {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub fn new(detail: Detail) -> Self {
         Self(Arc::new(Mutex::new(Seen {
             start: Instant::now(),
             trail: Vec::new(),
+            keeps_trail: detail != Detail::Result,
             delivered: Vec::new(),
             rejected: Vec::new(),
             calls: Vec::new(),
@@ -115,11 +118,12 @@ impl World {
         self.see().trail.push((at, place.clone(), what, Vec::new()));
     }
 
-    pub fn note(&self, place: &Arc<str>, what: impl Into<String>, ids: &[u64]) {
+    pub fn note(&self, place: &Arc<str>, ids: &[u64], what: impl FnOnce() -> String) {
         let mut seen = self.see();
-        let at = seen.now();
-        seen.trail
-            .push((at, place.clone(), what.into(), ids.to_vec()));
+        if seen.keeps_trail {
+            let at = seen.now();
+            seen.trail.push((at, place.clone(), what(), ids.to_vec()));
+        }
     }
 
     /// Simulated time since the beginning.
