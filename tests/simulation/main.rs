@@ -14,6 +14,7 @@
 //! ```text
 //! cargo test --test simulation                                    2,000 seeds, 200 with a network
 //! cargo test --test simulation -- --seeds 0..100000               a range
+//! cargo test --test simulation -- --minutes 8 --seeds 0..9999999   as many as fit
 //! cargo test --test simulation -- --seed 42                       one, with everything that is seen
 //! cargo test --test simulation -- --network --seeds 0..1000       a range, with a network
 //! ```
@@ -88,12 +89,28 @@ fn main() -> ExitCode {
     if has("--network") || seeds.is_none() {
         runs.push((network::run, "--network ", seeds.unwrap_or(0..200)));
     }
+    let how = How {
+        detail,
+        keep_going: has("--keep-going"),
+        time: value("--minutes").map(|text| {
+            let minutes: u64 = text.parse().expect("--minutes wants a number");
+            Duration::from_secs(minutes * 60)
+        }),
+    };
     for (kind, option, seeds) in runs {
-        if !simulate(kind, option, seeds, detail, has("--keep-going")) {
+        if !simulate(kind, option, seeds, &how) {
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+struct How {
+    detail: Detail,
+    /// After a violation.
+    keep_going: bool,
+    /// When to stop if the seeds take longer.
+    time: Option<Duration>,
 }
 
 type Kind = fn(u64, Detail) -> Result<Totals, Violation>;
@@ -104,18 +121,23 @@ fn parse(range: &str) -> Option<Range<u64>> {
 }
 
 /// Runs seeds. Whether no law was broken.
-fn simulate(kind: Kind, option: &str, seeds: Range<u64>, detail: Detail, keep_going: bool) -> bool {
+fn simulate(kind: Kind, option: &str, seeds: Range<u64>, how: &How) -> bool {
     let start = Instant::now();
     let count = seeds.end.saturating_sub(seeds.start);
     let mut totals = Totals::default();
     let mut violations = 0_u64;
     let mut shown = Instant::now();
-    for (done, seed) in (1..).zip(seeds) {
+    let mut done = 0;
+    for seed in seeds {
+        if how.time.is_some_and(|time| start.elapsed() >= time) {
+            break;
+        }
+        done += 1;
         AT.store(seed, Ordering::Relaxed);
-        let result = kind(seed, detail);
+        let result = kind(seed, how.detail);
         // Most runs need no trail: one that does runs again.
         let result = match result {
-            Err(_) if detail == Detail::Result && !keep_going => kind(seed, Detail::Trail),
+            Err(_) if how.detail == Detail::Result && !how.keep_going => kind(seed, Detail::Trail),
             other => other,
         };
         let panicked = PANICS.swap(0, Ordering::Relaxed) > 0;
@@ -139,7 +161,7 @@ fn simulate(kind: Kind, option: &str, seeds: Range<u64>, detail: Detail, keep_go
             Err(violation) => {
                 violations += 1;
                 let Violation { what, plan, trail } = violation;
-                if keep_going {
+                if how.keep_going {
                     println!("\nseed {seed}: {what}");
                 } else {
                     println!("\nVIOLATION at seed {seed}: {what}\n");
@@ -162,7 +184,7 @@ fn simulate(kind: Kind, option: &str, seeds: Range<u64>, detail: Detail, keep_go
         }
     }
     println!(
-        "\n{count} {option}schedules ({} with workers, {} exact to the item), {} requests, {} items, \
+        "\n{done} {option}schedules ({} with workers, {} exact to the item), {} requests, {} items, \
          {} calls, {} duplicates, {violations} violations, {:.1} s",
         totals.workers,
         totals.exact,
