@@ -107,6 +107,8 @@ struct Place {
     nodes: Arc<Mutex<Vec<Node>>>,
     /// The pipelines of the gateway, one after the other.
     tops: Arc<Mutex<Vec<usize>>>,
+    /// Where they send to: to the backend, or to a dead letter exporter.
+    goals: Arc<Mutex<Vec<Goal>>>,
     text: Arc<Mutex<Vec<String>>>,
     gateway_tap: usize,
     backend_tap: usize,
@@ -141,6 +143,7 @@ impl Place {
         let made = maker.stack(2, 3);
         let Plan { nodes, text, .. } = maker.plan;
         self.tops.lock().unwrap().push(made.tap);
+        self.goals.lock().unwrap().push(made.goal);
         let nodes = nodes.into_iter().map(|node| Node {
             counted: false,
             ..node
@@ -161,6 +164,7 @@ impl Place {
 
     /// What the gateways made, as layers of the plan.
     fn into_plan(self, plan: &mut Plan, has_gateway: bool) {
+        plan.goal.widen(self.number, &self.goals.lock().unwrap());
         plan.nodes.append(&mut self.nodes.lock().unwrap());
         if has_gateway {
             plan.nodes.push(Node {
@@ -235,6 +239,7 @@ pub fn run(seed: u64, detail: Detail) -> Result<Totals, Violation> {
     let place = Place {
         nodes: Arc::default(),
         tops: Arc::default(),
+        goals: Arc::default(),
         text: Arc::default(),
         gateway_tap: world.new_tap(),
         backend_tap: world.new_tap(),

@@ -53,6 +53,24 @@ pub enum Goal {
     Of(usize, Vec<Goal>),
 }
 
+impl Goal {
+    /// What is sent to this backend may as well come to rest in one of these.
+    pub fn widen(&mut self, backend: usize, others: &[Goal]) {
+        match self {
+            Goal::Backend(number) if *number == backend => {
+                let all = others.iter().cloned().chain([Goal::Backend(backend)]);
+                *self = Goal::Any(all.collect());
+            }
+            Goal::Backend(_) => {}
+            Goal::Any(goals) | Goal::Of(_, goals) => {
+                for goal in goals {
+                    goal.widen(backend, others);
+                }
+            }
+        }
+    }
+}
+
 impl Default for Goal {
     fn default() -> Self {
         Goal::Any(Vec::new())
