@@ -82,6 +82,17 @@ pub(crate) fn http(status: u16, server_delay: Option<Duration>) -> Verdict {
     }
 }
 
+/// The meaning of an HTTP status to backends other than OTLP's: as [`http`], but what a busy
+/// server or a proxy before it answers, 408 and 500, is tried again.
+#[cfg(feature = "_http_client")]
+pub(crate) fn http_backend(status: u16, server_delay: Option<Duration>) -> Verdict {
+    match status {
+        408 => retry(ErrorKind::Timeout, server_delay),
+        500 => retry(ErrorKind::Unavailable, server_delay),
+        _ => http(status, server_delay),
+    }
+}
+
 /// Rows of a table that a user replaced: what a status of this server means instead.
 #[derive(Clone, Debug)]
 pub(crate) struct Overrides<Status>(Vec<(Status, Verdict)>);
@@ -189,5 +200,17 @@ mod tests {
         assert_eq!(http(413, None).0, ErrorKind::TooLarge);
         assert_eq!(http(400, None).0, ErrorKind::Rejected);
         assert_eq!(http(401, None).0, ErrorKind::Unauthenticated);
+    }
+
+    #[cfg(feature = "_http_client")]
+    #[test]
+    fn other_backends_are_also_tried_again_after_408_and_500() {
+        for status in 300..600 {
+            let expected = match status {
+                408 | 429 | 500 | 502 | 503 | 504 => RetryAdvice::After(Duration::from_secs(7)),
+                _ => RetryAdvice::Never,
+            };
+            assert_eq!(http_backend(status, DELAY).1, expected, "{status}");
+        }
     }
 }

@@ -390,7 +390,7 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<(ErrorKind, &'static str)>
             _ => (ErrorKind::Unavailable, "input or output failed"),
         });
     }
-    #[cfg(feature = "otlp-http")]
+    #[cfg(feature = "_http_client")]
     if let Some(http) = error.downcast_ref::<reqwest::Error>() {
         return Some(if http.is_timeout() {
             (ErrorKind::Timeout, "no HTTP answer in time")
@@ -400,7 +400,7 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<(ErrorKind, &'static str)>
             (ErrorKind::Unavailable, "the HTTP request failed")
         });
     }
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    #[cfg(any(feature = "_http_client", feature = "otlp-grpc"))]
     if let Some(http) = error.downcast_ref::<hyper::Error>() {
         return Some(if http.is_timeout() {
             (ErrorKind::Timeout, "no HTTP answer in time")

@@ -67,9 +67,15 @@
 //! | Feature | What it adds |
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
+//! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
+//! | `influxdb` | the InfluxDB exporter |
 //! | `console` | the console exporter |
+//! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
+//! | `syslog` | the syslog exporter |
+//! | `zipkin` | the Zipkin exporter |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
+//! | `server` | both receivers on ports of their own |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |
 //! | `json` | reading OTLP/JSON (writing it needs no feature) |
 //! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
@@ -81,7 +87,7 @@
 // What several features share stays whole where only one of them is on.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]
 
-#[cfg(any(feature = "otlp-http", feature = "receiver-http"))]
+#[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
@@ -112,6 +118,8 @@ pub use builder::ServiceBuilderExt;
 pub use compression::Compression;
 pub use error::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
 pub use exporter::{BoxExporter, Exporter, ExporterExt, IntoExportError, IntoExportErrorFuture};
+#[cfg(feature = "server")]
+pub use lifecycle::Termination;
 pub use lifecycle::{DrainReport, DropReason, Held, Lifecycle, Stage};
 pub use metadata::Metadata;
 pub use otlp::Signal;

@@ -1,5 +1,7 @@
 //! Options for TLS connections of exporters.
 
+pub(crate) mod client;
+
 use std::fmt;
 
 /// How an exporter checks its server, and how it proves who it is (mutual TLS).
@@ -64,8 +66,8 @@ impl TlsOptions {
         self
     }
 
-    /// Expects this name in the server's certificate instead of the endpoint's host. Only gRPC
-    /// exporters can do that; HTTP exporters refuse to be built with it.
+    /// Expects this name in the server's certificate instead of the endpoint's host. The gRPC,
+    /// TCP and syslog exporters can do that; HTTP exporters refuse to be built with it.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());

@@ -10,6 +10,9 @@ pub(crate) mod allocations;
 #[path = "../../tests/it/support/generate.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod generate;
+#[path = "../../tests/it/support/jaeger_idl.rs"]
+#[allow(dead_code, reason = "the encoders alone are measured against it")]
+pub(crate) mod jaeger_idl;
 #[path = "../../tests/it/support/respell.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod respell;

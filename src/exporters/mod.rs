@@ -15,11 +15,31 @@
 //! |---|---|---|
 //! | `otlp::OtlpGrpcExporter` | all | `otlp+grpc://`, `otlp+grpcs://`, `otlp+unix:` |
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
+//! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
+//! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
+//! | `influxdb::InfluxDbExporter` | all | `influxdb+http://`, `influxdb+https://` |
 //! | `console::ConsoleExporter` | all | `console:` |
+//! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
+//! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
+//! | `zipkin::ZipkinExporter` | traces | `zipkin+http://`, `zipkin+https://` |
 
 #[cfg(feature = "console")]
 pub mod console;
-#[cfg(feature = "otlp-http")]
+#[cfg(feature = "_http_client")]
 pub mod http;
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
+#[cfg(feature = "jaeger")]
+pub mod jaeger;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 pub mod otlp;
+#[cfg(feature = "_prometheus")]
+pub mod prometheus;
+#[cfg(feature = "_socket")]
+pub mod socket;
+#[cfg(feature = "syslog")]
+pub mod syslog;
+#[cfg(feature = "tcp")]
+pub mod tcp;
+#[cfg(feature = "zipkin")]
+pub mod zipkin;

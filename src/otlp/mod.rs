@@ -42,6 +42,8 @@ pub(crate) mod response;
 pub(crate) mod schema;
 mod signal;
 mod split;
+#[cfg_attr(not(test), allow(dead_code, reason = "only some exporters write text"))]
+pub(crate) mod text;
 pub mod views;
 pub(crate) mod wire;
 

@@ -17,7 +17,8 @@
 //!
 //! A receiver checks what it is sent, hands it to a pipeline, and answers what the pipeline
 //! answered: a client is told OK when its telemetry is where the pipeline says it is safe.
-//! Neither opens a port: they are services for a server that you run.
+//! Neither opens a port: they are services for a server that you run. For a process that does
+//! nothing else, `OtlpServer` runs both.
 //!
 //! Which outcome becomes which status, over gRPC and over HTTP:
 //!
@@ -40,6 +41,8 @@ pub mod grpc;
 pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod metered;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod status;
 
@@ -47,3 +50,5 @@ mod status;
 pub use self::grpc::OtlpGrpcReceiver;
 #[cfg(feature = "receiver-http")]
 pub use self::http::OtlpHttpReceiver;
+#[cfg(feature = "server")]
+pub use self::server::OtlpServer;

@@ -28,7 +28,7 @@ impl UrlError {
     }
 
     /// The exporter's builder refused what the parts make together.
-    #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
+    #[cfg(any(feature = "otlp-grpc", feature = "_http_client", feature = "_socket"))]
     pub(super) fn refused(error: ExportError) -> Self {
         Self {
             source: Some(error),

@@ -5,6 +5,14 @@
 #[cfg(feature = "console")]
 mod console;
 mod error;
+#[cfg(feature = "_http_client")]
+mod http;
+#[cfg(feature = "influxdb")]
+mod influxdb;
+#[cfg(feature = "jaeger")]
+mod jaeger;
+#[cfg(feature = "_compression")]
+mod options;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 mod otlp;
 // Which of their parts are needed depends on the schemes that are compiled in.
@@ -12,8 +20,18 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "_socket")]
+mod socket;
+#[cfg(feature = "syslog")]
+mod syslog;
+#[cfg(feature = "tcp")]
+mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
+#[cfg(feature = "zipkin")]
+mod zipkin;
 
 pub use self::error::UrlError;
 use self::parse::Target;
@@ -42,9 +60,22 @@ use crate::BoxExporter;
 /// | `otlp+unix:///run/otel.sock` | the same over a Unix socket | `otlp-grpc` |
 /// | `otlp+http://host:4318/prefix` | OTLP over HTTP, to `/prefix/v1/traces` and so on | `otlp-http` |
 /// | `otlp+https://host:443/prefix` | the same over TLS | `otlp-http`, `tls` |
+/// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
+/// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
+/// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
+/// | `influxdb+http://host:8086/?db=NAME` | InfluxDB 1; `?org=NAME&bucket=NAME` for 2, `?db=NAME&version=3` for 3 | `influxdb` |
+/// | `influxdb+https://host:443/` | the same over TLS | `influxdb`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
+/// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
+/// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
+/// | `syslog+tcp://host:514` | syslog: logs only | `syslog` |
+/// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
+/// | `zipkin+http://host:9411` | Zipkin, to `/api/v2/spans` or the path that is given | `zipkin` |
+/// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
 ///
-/// Without a port, OTLP's own is used (4317 for gRPC, 4318 for HTTP), and 443 over TLS.
+/// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
+/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
+/// and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
 ///
@@ -53,24 +84,55 @@ use crate::BoxExporter;
 ///
 /// | parameter | for | value |
 /// |---|---|---|
-/// | `compression` | OTLP | `none`, `gzip`, `zstd`, `deflate` |
-/// | `timeout` | OTLP | of one attempt: a duration, or `none` |
-/// | `connect_timeout` | OTLP | a duration |
-/// | `header.NAME` | OTLP | sent with each request |
-/// | `user_agent` | OTLP | text |
-/// | `max_request_bytes` | OTLP | a size |
-/// | `keepalive` | OTLP/gRPC | a duration: after which silence the server is pinged; or `none` |
-/// | `encoding` | OTLP/HTTP | `protobuf`, `json` |
-/// | `proxy` | OTLP/HTTP | a URL, or `none`; by default the environment is asked |
+/// | `compression` | OTLP, HTTP | `none`, `gzip`, `zstd`, `deflate`: those that the backend reads |
+/// | `timeout` | OTLP, HTTP, Jaeger over UDP | of one attempt: a duration, or `none` |
+/// | `connect_timeout` | OTLP, HTTP, TCP, syslog | a duration |
+/// | `header.NAME` | OTLP, HTTP | sent with each request |
+/// | `user_agent` | OTLP, HTTP | text |
+/// | `max_request_bytes` | OTLP, HTTP, TCP | a size |
+/// | `proxy` | HTTP | a URL, or `none`; by default the environment is asked |
+/// | `keepalive` | OTLP/gRPC, TCP, syslog | a duration: after which silence the server is pinged; or `none` |
+/// | `version` | InfluxDB | `1`, `2`, `3`; by default 2 if there is a `bucket`, else 1 |
+/// | `db`, `rp` | InfluxDB 1, 3 | database; retention policy (1 only) |
+/// | `org`, `bucket` | InfluxDB 2 | names or ids |
+/// | `token` | InfluxDB | of the API |
+/// | `metrics_schema` | InfluxDB | `telegraf-prometheus-v1`, `telegraf-prometheus-v2`, `otel-v1` |
+/// | `precision` | InfluxDB | `ns`, `us`, `ms`, `s` |
+/// | `integers_as_floats` | InfluxDB | `true`, `false` |
+/// | `span_dimensions`, `log_record_dimensions` | InfluxDB | keys of attributes with commas between: these become tags |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
-/// | `server_name` | gRPC over TLS | the name that the server's certificate must have |
+/// | `server_name` | gRPC, TCP and syslog over TLS | the name that the server's certificate must have |
+/// | `encoding` | OTLP/HTTP, Zipkin, TCP | `protobuf`, `json` |
+/// | `protocol` | Jaeger over UDP | `compact`, `binary` |
+/// | `max_packet_bytes` | Jaeger over UDP | a size: of a datagram |
+/// | `unknown_service` | Jaeger | text: the name of a service that has none |
+/// | `internal_kind` | Jaeger | `true`, `false`: whether internal spans say so |
+/// | `scope_attributes` | Jaeger | `true`, `false`: whether spans have those of their scope |
+/// | `link_logs` | Jaeger | `true`, `false`: whether links are logs too |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
+/// | `connections` | TCP, syslog | how many at most: a number |
+/// | `write_timeout` | TCP, syslog | of one request: a duration, or `none` |
+/// | `acknowledge_timeout` | TCP, syslog | a duration: how long the peer's host may be silent about what was written; or `none` |
+/// | `nodelay` | TCP, syslog | `true`, `false` |
+/// | `send_buffer` | TCP, syslog | a size |
+/// | `only` | TCP | `traces`, `metrics`, `logs`: needed with `encoding=protobuf` |
+/// | `framing` | syslog | `octet-counting`, `line-feed` |
+/// | `facility` | syslog | `user`, `daemon`, `local0` and so on |
+/// | `gravest` | syslog | `emerg`, `alert`, `crit`, `err`, `warning`, `notice`, `info`, `debug` |
+/// | `host_name` | syslog | of resources that have none: text |
+/// | `enterprise_number` | syslog | a number |
+/// | `resource_attributes` | syslog | `true`, `false` |
+/// | `max_message_bytes` | syslog | a size of 480 bytes or more |
+/// | `byte_order_mark` | syslog | `true`, `false` |
+/// | `default_service_name` | Zipkin | text: for resources without `service.name` |
+/// | `annotations` | Zipkin | `specification`, `collector`: the form of events |
+/// | `link_tags`, `library_tags`, `internal_kind_tag` | Zipkin | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
-/// User and password of an OTLP/HTTP URL are sent as Basic authentication.
+/// User and password of an HTTP exporter's URL are sent as Basic authentication.
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
@@ -144,9 +206,64 @@ static SCHEMES: &[Scheme] = &[
         build: compiled_in!(all(feature = "otlp-http", feature = "tls"), otlp::https),
     },
     Scheme {
+        name: "jaeger+http",
+        features: "the Cargo feature `jaeger`",
+        build: compiled_in!(feature = "jaeger", jaeger::http),
+    },
+    Scheme {
+        name: "jaeger+https",
+        features: "the Cargo features `jaeger` and `tls`",
+        build: compiled_in!(all(feature = "jaeger", feature = "tls"), jaeger::https),
+    },
+    Scheme {
+        name: "jaeger+udp",
+        features: "the Cargo feature `jaeger`",
+        build: compiled_in!(feature = "jaeger", jaeger::udp),
+    },
+    Scheme {
+        name: "influxdb+http",
+        features: "the Cargo feature `influxdb`",
+        build: compiled_in!(feature = "influxdb", influxdb::http),
+    },
+    Scheme {
+        name: "influxdb+https",
+        features: "the Cargo features `influxdb` and `tls`",
+        build: compiled_in!(all(feature = "influxdb", feature = "tls"), influxdb::https),
+    },
+    Scheme {
         name: "console",
         features: "the Cargo feature `console`",
         build: compiled_in!(feature = "console", console::console),
+    },
+    Scheme {
+        name: "tcp",
+        features: "the Cargo feature `tcp`",
+        build: compiled_in!(feature = "tcp", tcp::plain),
+    },
+    Scheme {
+        name: "tcp+tls",
+        features: "the Cargo features `tcp` and `tls`",
+        build: compiled_in!(all(feature = "tcp", feature = "tls"), tcp::tls),
+    },
+    Scheme {
+        name: "syslog+tcp",
+        features: "the Cargo feature `syslog`",
+        build: compiled_in!(feature = "syslog", syslog::plain),
+    },
+    Scheme {
+        name: "syslog+tls",
+        features: "the Cargo features `syslog` and `tls`",
+        build: compiled_in!(all(feature = "syslog", feature = "tls"), syslog::tls),
+    },
+    Scheme {
+        name: "zipkin+http",
+        features: "the Cargo feature `zipkin`",
+        build: compiled_in!(feature = "zipkin", zipkin::http),
+    },
+    Scheme {
+        name: "zipkin+https",
+        features: "the Cargo features `zipkin` and `tls`",
+        build: compiled_in!(all(feature = "zipkin", feature = "tls"), zipkin::https),
     },
 ];
 

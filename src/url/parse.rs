@@ -47,6 +47,25 @@ impl Target {
         }
     }
 
+    /// Host, and port if there is one, as they stand in the URL.
+    pub(super) fn authority_as_given(&self) -> Result<String, UrlError> {
+        match self.url.port() {
+            Some(port) => self.authority(port),
+            None => {
+                let authority = self.authority(0)?;
+                Ok(authority.trim_end_matches(":0").to_owned())
+            }
+        }
+    }
+
+    /// Host and port, apart.
+    pub(super) fn host_and_port(&self, default_port: u16) -> Result<(String, u16), UrlError> {
+        match self.url.host_str() {
+            None | Some("") => Err(UrlError::new("host", "it is missing; write //host:port")),
+            Some(host) => Ok((host.to_owned(), self.url.port().unwrap_or(default_port))),
+        }
+    }
+
     /// `user:password@`, or nothing.
     pub(super) fn user_info(&self) -> String {
         match (self.url.username(), self.url.password()) {

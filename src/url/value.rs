@@ -62,6 +62,14 @@ pub(super) fn size(value: &str) -> Result<usize, String> {
     }
 }
 
+/// A whole number above zero, such that it fits.
+pub(super) fn number<T: std::str::FromStr + Default + PartialEq>(value: &str) -> Result<T, String> {
+    match value.parse() {
+        Ok(number) if number != T::default() => Ok(number),
+        _ => Err(format!("`{value}` is not a number from 1 on, or too large")),
+    }
+}
+
 /// `true` or `false`; just the name means `true`.
 pub(super) fn flag(value: &str) -> Result<bool, String> {
     if value.is_empty() {

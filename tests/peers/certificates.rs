@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// An authority, a server at 127.0.0.1 and a client.
 pub struct Certificates {
@@ -22,10 +22,10 @@ impl Certificates {
                 .expect("signs");
         let issue = |name: &str| {
             let key = KeyPair::generate().expect("a key");
-            let certificate = CertificateParams::new(vec![name.to_owned()])
-                .expect("parameters")
-                .signed_by(&key, &authority)
-                .expect("signs");
+            let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+            // OpenSSL takes a certificate with the authority's own name for a self-signed one.
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &authority).expect("signs");
             (certificate.pem(), key.serialize_pem())
         };
         let (server, client) = (issue("127.0.0.1"), issue("client"));

@@ -23,4 +23,5 @@ mod gateway;
 mod pipeline;
 mod relay;
 mod restart;
+mod syslog;
 mod tls;

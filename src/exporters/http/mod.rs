@@ -1,4 +1,4 @@
-//! What the HTTP exporters share: the client, and how answers are read.
+//! What the HTTP exporters share: the client, the options, and how answers are read.
 //!
 //! An HTTP exporter works over any `Service<http::Request<RequestBody>>`: the
 //! [`ReqwestService`] that it builds by default, hyper-util's client, a tower-http stack, an
@@ -17,17 +17,24 @@
 //! ```
 
 mod client;
+mod common;
 mod endpoint;
 mod options;
 mod reply;
+mod sender;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub use client::{ReqwestFuture, ReqwestService};
 pub use options::HttpClientOptions;
+pub use sender::HttpExportFuture;
 
+#[cfg(feature = "otlp-http")]
+pub(crate) use common::is_reserved;
+pub(crate) use common::{HttpOptions, http_options};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use reply::{Reply, Secrets, Unread, readable};
+pub(crate) use sender::{HttpSender, StatusTable};
 
 /// The body of the requests that HTTP exporters send: one piece, shared with the request that
 /// it was made from.

@@ -5,12 +5,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 
-use crate::{
-    ExportError,
-    body::CollectError,
-    classify::{self, Overrides},
-    otlp::response::RpcStatus,
-};
+use crate::{ExportError, body::CollectError, classify::Overrides, otlp::response::RpcStatus};
+
+use super::StatusTable;
 
 /// How much of an error's text is kept, in characters.
 const MAX_MESSAGE: usize = 200;
@@ -71,15 +68,20 @@ impl Reply {
         is_media_type(&self.headers, "application/x-protobuf")
     }
 
-    /// The error that an answer which is no success means. `overrides` are the rows of the
-    /// status table that the user replaced.
-    pub(crate) fn to_error(&self, overrides: &Overrides<u16>, secrets: &Secrets) -> ExportError {
+    /// The error that an answer which is no success means by this table. `overrides` are the
+    /// rows of it that the user replaced.
+    pub(crate) fn to_error(
+        &self,
+        statuses: StatusTable,
+        overrides: &Overrides<u16>,
+        secrets: &Secrets,
+    ) -> ExportError {
         let (message, delay) = self.explain();
         let delay = retry_after(&self.headers, SystemTime::now()).or(delay);
         let status = self.status.as_u16();
         let (kind, retry) = overrides
             .get(&status, delay)
-            .unwrap_or_else(|| classify::http(status, delay));
+            .unwrap_or_else(|| statuses(status, delay));
         let mut text = format!("HTTP {status}");
         if let Some(reason) = self.status.canonical_reason() {
             text.push(' ');
@@ -198,7 +200,7 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RetryAdvice;
+    use crate::{RetryAdvice, classify};
 
     fn headers(rows: &[(&'static str, &str)]) -> HeaderMap {
         rows.iter()
@@ -261,17 +263,17 @@ mod tests {
             reply(400, "application/json; charset=utf-8", status.to_json()),
             reply(400, "text/plain", "bad\r\n\u{1b} span\n"),
         ] {
-            let error = reply.to_error(&Overrides::default(), &Secrets::default());
+            let error = reply.to_error(classify::http, &Overrides::default(), &Secrets::default());
             assert_eq!(
                 error.to_string(),
                 "rejected: HTTP 400 Bad Request: bad span"
             );
         }
         let own = reply(400, "application/json", r#"{"error":"no"}"#);
-        let error = own.to_error(&Overrides::default(), &Secrets::default());
+        let error = own.to_error(classify::http, &Overrides::default(), &Secrets::default());
         assert!(error.message().ends_with(r#": {"error":"no"}"#), "{error}");
         let long = reply(400, "text/html", "é".repeat(10_000));
-        let error = long.to_error(&Overrides::default(), &Secrets::default());
+        let error = long.to_error(classify::http, &Overrides::default(), &Secrets::default());
         assert!(error.message().chars().count() < 250);
         assert!(error.message().ends_with("é..."));
     }
@@ -284,10 +286,10 @@ mod tests {
             retry_delay: Some(Duration::from_secs(3)),
         };
         let mut reply = reply(503, "application/x-protobuf", status.to_protobuf());
-        let error = reply.to_error(&Overrides::default(), &Secrets::default());
+        let error = reply.to_error(classify::http, &Overrides::default(), &Secrets::default());
         assert_eq!(error.retry(), RetryAdvice::After(Duration::from_secs(3)));
         reply.headers.insert("retry-after", HeaderValue::from(9));
-        let error = reply.to_error(&Overrides::default(), &Secrets::default());
+        let error = reply.to_error(classify::http, &Overrides::default(), &Secrets::default());
         assert_eq!(error.retry(), RetryAdvice::After(Duration::from_secs(9)));
     }
 
@@ -296,7 +298,7 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add(&HeaderValue::from_static("Bearer s3cret"));
         let echo = reply(401, "text/plain", "unknown token s3cret in Bearer s3cret");
-        let error = echo.to_error(&Overrides::default(), &secrets);
+        let error = echo.to_error(classify::http, &Overrides::default(), &secrets);
         assert!(!error.to_string().contains("s3cret"), "{error}");
         assert!(error.to_string().contains("unknown token ***"), "{error}");
     }

@@ -351,6 +351,12 @@ pub struct Resources<'a, T> {
     _item: PhantomData<fn() -> T>,
 }
 
+impl<T> Clone for Resources<'_, T> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
 impl<T> fmt::Debug for Resources<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Resources")

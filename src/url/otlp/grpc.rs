@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::common_options;
 use crate::{
     BoxExporter, ExporterExt as _,
     exporters::otlp::{OtlpGrpcBuilder, OtlpGrpcExporter},
     url::{
         UrlError,
+        options::{COMPRESSIONS, common_options},
         parse::Target,
         value::{duration, duration_or_none},
     },
@@ -27,9 +27,9 @@ pub(in crate::url) fn grpc(mut target: Target) -> Result<BoxExporter, UrlError> 
 
 #[cfg(feature = "tls")]
 pub(in crate::url) fn grpcs(mut target: Target) -> Result<BoxExporter, UrlError> {
-    let endpoint = endpoint(&target, "https", super::HTTPS_PORT)?;
+    let endpoint = endpoint(&target, "https", crate::url::options::HTTPS_PORT)?;
     let mut builder = builder(&mut target, endpoint)?;
-    let mut tls = super::tls::options(&mut target.params)?;
+    let mut tls = crate::url::tls::options(&mut target.params)?;
     if let Some(name) = target.params.take("server_name")? {
         tls = tls.server_name(name);
     }
@@ -58,7 +58,8 @@ fn endpoint(target: &Target, scheme: &str, default_port: u16) -> Result<String, 
 
 fn builder(target: &mut Target, endpoint: String) -> Result<OtlpGrpcBuilder, UrlError> {
     let params = &mut target.params;
-    let mut builder = common_options!(params, OtlpGrpcExporter::builder().endpoint(endpoint));
+    let builder = OtlpGrpcExporter::builder().endpoint(endpoint);
+    let mut builder = common_options!(params, builder, COMPRESSIONS);
     if let Some(value) = params.read("connect_timeout", duration)? {
         builder = builder.connect_timeout(value);
     }

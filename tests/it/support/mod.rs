@@ -4,6 +4,8 @@ pub(crate) mod allocations;
 pub(crate) mod backend;
 pub(crate) mod generate;
 pub(crate) mod http_server;
+pub(crate) mod jaeger_idl;
+pub(crate) mod listener;
 pub(crate) mod oracle;
 pub(crate) mod respell;
 pub(crate) mod structs;

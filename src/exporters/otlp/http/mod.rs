@@ -67,27 +67,26 @@ mod builder;
 
 use std::{
     fmt,
-    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
-use http_body_util::Full;
-use tokio::time::Instant;
 use tower::BoxError;
 use tower_service::Service;
 
 pub use self::builder::OtlpHttpBuilder;
 use crate::{
-    Compression, Encoding, ErrorKind, ExportError, ExportRequest, ExportResponse, Metadata, Signal,
-    body::collect,
-    classify::Overrides,
-    exporters::http::{Endpoint, Reply, RequestBody, ReqwestService, Secrets, Unread, readable},
+    Compression, Encoding, ExportError, ExportRequest, ExportResponse, Metadata, Signal,
+    exporters::http::{
+        Endpoint, HttpExportFuture, HttpSender, Reply, RequestBody, ReqwestService, is_reserved,
+    },
     otlp::response::Answer,
 };
+
+/// Response future of [`OtlpHttpExporter`].
+pub type OtlpHttpFuture = HttpExportFuture;
 
 /// The name under which this exporter appears in errors.
 const NAME: &str = "otlp-http";
@@ -107,13 +106,8 @@ struct Config {
     endpoints: [Endpoint; 3],
     encoding: Encoding,
     compression: Compression,
-    headers: HeaderMap,
     forward: bool,
-    timeout: Option<Duration>,
-    max_request_bytes: usize,
-    max_response_bytes: usize,
-    overrides: Overrides<u16>,
-    secrets: Secrets,
+    sender: HttpSender,
 }
 
 impl OtlpHttpExporter {
@@ -152,19 +146,14 @@ impl<S> fmt::Debug for OtlpHttpExporter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &*self.config;
         let endpoints: Vec<&str> = config.endpoints.iter().map(|to| &*to.shown).collect();
-        let headers: Vec<&str> = config.headers.keys().map(HeaderName::as_str).collect();
-        f.debug_struct("OtlpHttpExporter")
-            .field("transport", &format_args!("{}", std::any::type_name::<S>()))
+        let mut out = f.debug_struct("OtlpHttpExporter");
+        out.field("transport", &format_args!("{}", std::any::type_name::<S>()))
             .field("endpoints", &endpoints)
             .field("encoding", &config.encoding)
             .field("compression", &config.compression)
-            .field("headers", &headers)
-            .field("forward_headers", &config.forward)
-            .field("timeout", &config.timeout)
-            .field("max_request_bytes", &config.max_request_bytes)
-            .field("max_response_bytes", &config.max_response_bytes)
-            .field("on_status", &config.overrides)
-            .finish()
+            .field("forward_headers", &config.forward);
+        config.sender.debug(&mut out);
+        out.finish()
     }
 }
 
@@ -189,58 +178,19 @@ where
     fn call(&mut self, request: ExportRequest) -> OtlpHttpFuture {
         let config = Arc::clone(&self.config);
         match config.encode(&request) {
-            Err(error) => {
-                let error = config.name(error, request.signal());
-                OtlpHttpFuture(Box::pin(std::future::ready(Err(error))))
-            }
+            Err(error) => HttpExportFuture::ready(Err(config.name(error, request.signal()))),
             Ok(sent) => {
-                let deadline = config
-                    .timeout
-                    .and_then(|timeout| Instant::now().checked_add(timeout));
+                let deadline = config.sender.deadline();
                 let answer = self.inner.call(sent);
                 let (signal, items) = (request.signal(), request.items());
-                OtlpHttpFuture(Box::pin(async move {
-                    exchange(answer, deadline, &config, signal, items)
-                        .await
+                HttpExportFuture::new(async move {
+                    let reply = config.sender.exchange(answer, deadline).await;
+                    reply
+                        .and_then(|reply| config.read(&reply, signal, items))
                         .map_err(|error| config.name(error, signal))
-                }))
+                })
             }
         }
-    }
-}
-
-/// Waits for the answer and reads it.
-async fn exchange<F, B, E>(
-    answer: F,
-    deadline: Option<Instant>,
-    config: &Config,
-    signal: Signal,
-    items: u64,
-) -> Result<ExportResponse, ExportError>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: Into<BoxError>,
-    B: Body<Error: Into<BoxError>>,
-{
-    let response = match before(deadline, answer).await {
-        Some(Ok(response)) => response,
-        Some(Err(error)) => return Err(ExportError::from(error.into())),
-        None => return Err(config.late()),
-    };
-    let (parts, body) = response.into_parts();
-    let body = pin!(body);
-    let body = match before(deadline, collect(body, config.max_response_bytes)).await {
-        Some(body) => body.map_err(Unread::from),
-        None => Err(Unread::Late),
-    };
-    config.read(&Reply::new(parts, body), signal, items)
-}
-
-/// What the future yields, unless the deadline passes first.
-async fn before<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
-        None => Some(future.await),
     }
 }
 
@@ -255,46 +205,25 @@ impl Config {
     }
 
     fn name(&self, error: ExportError, signal: Signal) -> ExportError {
-        error.with_exporter(NAME, Arc::clone(&self.endpoint(signal).shown))
+        self.sender.name(error, self.endpoint(signal))
     }
 
     fn encode(&self, request: &ExportRequest) -> Result<Request<RequestBody>, ExportError> {
-        self.check_size(request.byte_size())?;
+        self.sender.check_size(request.byte_size())?;
         if self.encoding != Encoding::Protobuf {
-            self.check_size(request.encoded(self.encoding).len())?;
+            let size = request.encoded(self.encoding).len();
+            self.sender.check_size(size)?;
         }
         let body = request.body(self.encoding, self.compression)?;
         let endpoint = self.endpoint(request.signal());
-        let mut out = Request::new(Full::new(body));
-        *out.method_mut() = Method::POST;
-        *out.uri_mut() = endpoint.uri.clone();
-        let headers = out.headers_mut();
-        headers.clone_from(&self.headers);
-        if let Some(authorization) = &endpoint.authorization {
-            headers
-                .entry(header::AUTHORIZATION)
-                .or_insert_with(|| authorization.clone());
-        }
+        let content_type = self.encoding.content_type();
+        let mut out = self
+            .sender
+            .post(endpoint, content_type, self.compression, body);
         if self.forward {
-            self.forward(request.metadata(), headers);
-        }
-        let content_type = HeaderValue::from_static(self.encoding.content_type());
-        headers.insert(header::CONTENT_TYPE, content_type);
-        if self.compression != Compression::None {
-            let encoding = HeaderValue::from_static(self.compression.as_str());
-            headers.insert(header::CONTENT_ENCODING, encoding);
+            self.forward(request.metadata(), out.headers_mut());
         }
         Ok(out)
-    }
-
-    /// The limit is on the uncompressed body, which is what servers limit.
-    fn check_size(&self, size: usize) -> Result<(), ExportError> {
-        if size <= self.max_request_bytes {
-            return Ok(());
-        }
-        let limit = self.max_request_bytes;
-        let message = format!("the request of {size} bytes is larger than the limit of {limit}");
-        Err(ExportError::new(ErrorKind::TooLarge, message))
     }
 
     /// Puts the headers and the trace context of a request into a call, except those that the
@@ -322,11 +251,6 @@ impl Config {
         }
     }
 
-    fn late(&self) -> ExportError {
-        let limit = self.timeout.unwrap_or_default();
-        ExportError::new(ErrorKind::Timeout, format!("no answer within {limit:?}"))
-    }
-
     fn read(
         &self,
         reply: &Reply,
@@ -334,9 +258,8 @@ impl Config {
         items: u64,
     ) -> Result<ExportResponse, ExportError> {
         if !reply.status.is_success() {
-            return Err(reply.to_error(&self.overrides, &self.secrets));
+            return Err(self.sender.refusal(reply));
         }
-        let destination = format!("{NAME} exporter ({})", self.endpoint(signal).shown);
         let answer = match &reply.body {
             Ok(body) if reply.is_json() => Answer::from_json(signal, body),
             Ok(body) if reply.is_protobuf() => Answer::from_protobuf(body),
@@ -346,48 +269,14 @@ impl Config {
                 message: unread.as_str().to_owned(),
             },
         };
-        let message = self.secrets.hide(readable(&answer.message));
+        let message = self.sender.readable(&answer.message);
         let rejected = answer.rejected.min(items);
-        let response = ExportResponse::delivered(items - rejected).with_destination(destination);
+        let endpoint = self.endpoint(signal);
+        let response = self.sender.delivered(items - rejected, endpoint);
         Ok(if rejected > 0 {
             response.with_rejected(rejected, message)
         } else {
             response.with_message(message)
         })
-    }
-}
-
-/// Headers that describe the body or the connection, and belong to the protocol.
-fn is_reserved(name: &HeaderName) -> bool {
-    const RESERVED: [HeaderName; 8] = [
-        header::TE,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::HOST,
-    ];
-    RESERVED.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
-}
-
-/// Response future of [`OtlpHttpExporter`].
-pub struct OtlpHttpFuture(
-    // A leaf may box: one allocation beside those of the HTTP client.
-    Pin<Box<dyn Future<Output = Result<ExportResponse, ExportError>> + Send>>,
-);
-
-impl Future for OtlpHttpFuture {
-    type Output = Result<ExportResponse, ExportError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for OtlpHttpFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OtlpHttpFuture").finish_non_exhaustive()
     }
 }

@@ -1,9 +1,7 @@
 //! The parameters that say how TLS is done.
 
-use crate::{
-    TlsOptions,
-    url::{UrlError, params::Params, value::flag},
-};
+use super::{UrlError, params::Params, value::flag};
+use crate::TlsOptions;
 
 pub(super) fn options(params: &mut Params) -> Result<TlsOptions, UrlError> {
     let mut tls = TlsOptions::default();

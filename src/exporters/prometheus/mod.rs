@@ -1,0 +1,7 @@
+//! Prometheus: metrics that a server scrapes, or that are sent to it.
+
+// Which of its parts are needed depends on the features.
+#[cfg_attr(not(feature = "full"), allow(dead_code))]
+mod translate;
+
+pub use self::translate::TranslationStrategy;
