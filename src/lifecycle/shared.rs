@@ -97,9 +97,12 @@ impl Counts {
         };
         let delivered = progress.delivered_items().min(items);
         let rejected = progress.rejected_items().min(items - delivered);
+        // What a layer answered early it accepted itself.
+        let retained = progress.retained_items().min(items - delivered - rejected);
+        self.accepted -= signed(retained);
         self.delivered += delivered;
         self.rejected += rejected;
-        items - delivered - rejected
+        items - delivered - rejected - retained
     }
 
     pub(crate) fn drop(&mut self, reason: DropReason, items: u64) {

@@ -335,3 +335,48 @@ async fn the_sum_holds_when_a_timeout_gives_up_on_a_worker_below() {
     );
     assert_eq!(report.accepted, 6, "{report:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_queue_below_took_before_an_error_is_counted_by_the_queue() {
+    let lifecycle = Lifecycle::new();
+    let stage = lifecycle.stage();
+    // Four items: a queue below took three of them and answered for them, then failed.
+    let failed = move || {
+        let held = stage.retain(3);
+        let progress = ExportResponse::retained(3);
+        (held, down().with_remainder(progress, logs(1)))
+    };
+
+    // The caller is told, and has the one that is left.
+    let (held, error) = failed();
+    let mut service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .service(ScriptedExporter::new([Step::Fail(error)]));
+    service
+        .ready()
+        .await
+        .unwrap()
+        .call(logs(4))
+        .await
+        .unwrap_err();
+    let report = lifecycle.report();
+    assert_eq!(
+        (report.accepted, report.refused, report.retained),
+        (4, 1, 3)
+    );
+    held.ended(&Ok(ExportResponse::delivered(3)));
+    let report = lifecycle.report();
+    assert_eq!(
+        (report.accepted, report.delivered, report.refused),
+        (4, 3, 1)
+    );
+
+    // A queue above answered for all four, and gives up: one is lost.
+    let promised = lifecycle.stage().retain(4);
+    let (held, error) = failed();
+    promised.ended(&Err(error));
+    held.ended(&Ok(ExportResponse::delivered(3)));
+    let report = lifecycle.report();
+    assert_eq!((report.accepted, report.delivered), (8, 6));
+    assert_eq!((report.refused, report.dropped), (1, 1));
+}

@@ -1334,3 +1334,47 @@ async fn what_fails_at_the_end_of_a_shutdown_is_dropped_and_not_said_to_be_kept(
     assert_eq!(report.refused + report.dropped, 7);
     assert!(caller.await.unwrap().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_the_deadline_it_keeps_no_place_in_line_that_a_request_in_flight_waits_for() {
+    let lifecycle = Lifecycle::new();
+    let calls = Arc::new(Mutex::new(0));
+    let counted = calls.clone();
+    // The first request fails and is sent again; the second takes longer than the shutdown; the
+    // third waits in front of the first.
+    let exporter = tower::service_fn(move |request: ExportRequest| {
+        let call = {
+            let mut calls = counted.lock().unwrap();
+            *calls += 1;
+            *calls
+        };
+        async move {
+            match call {
+                1 => return Err(down()),
+                2 => tokio::time::sleep(30 * SECOND).await,
+                _ => {}
+            }
+            Ok(ExportResponse::delivered(request.items()))
+        }
+    });
+    let config = QueueConfig::new().concurrency(3).lifecycle(&lifecycle);
+    let (queue, worker) = QueueLayer::new(config).unwrap().pair(
+        ServiceBuilder::new()
+            .export_retry(RetryPolicy::new().max_backoff(SECOND))
+            .service(ConcurrencyLimit::new(exporter, 1)),
+    );
+    let worker = tokio::spawn(worker.run());
+    let callers: Vec<_> = (1..=3)
+        .map(|items| tokio::spawn(queue.clone().oneshot(logs(items))))
+        .collect();
+    tokio::time::sleep(5 * SECOND).await;
+    let report = lifecycle.shutdown(5 * SECOND).await;
+    assert!(!report.complete);
+    let ended = tokio::time::timeout(600 * SECOND, worker).await;
+    ended.expect("the worker ends").unwrap();
+    assert_eq!(*calls.lock().unwrap(), 3, "the first was sent again");
+    for caller in callers {
+        let _ = caller.await.unwrap();
+    }
+    drop(queue);
+}

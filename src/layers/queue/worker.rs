@@ -49,6 +49,8 @@ pub struct Worker<S: Exporter> {
     /// Never called.
     template: S,
     is_ready: bool,
+    /// Whether it was asked for readiness and not called since: it may stand in line for a permit.
+    is_in_line: bool,
     /// Whether a handle of what is below counts as one that may be used at any time.
     is_present: bool,
     flights: FuturesUnordered<Flight<S::Future>>,
@@ -101,6 +103,7 @@ impl<S: Exporter> Worker<S> {
             template: inner.clone(),
             inner,
             is_ready: false,
+            is_in_line: false,
             is_present: true,
             flights: FuturesUnordered::new(),
             letters: FuturesUnordered::new(),
@@ -135,8 +138,13 @@ impl<S: Exporter> Worker<S> {
             }
             if is_due {
                 self.is_present = true;
+                self.is_in_line = true;
             } else if survey.deserted && self.is_present {
                 self.stand_back();
+            } else if self.is_in_line {
+                // What it was to send is gone. A place in line, or a permit, is of no more use
+                // here, and what is in flight may wait for it.
+                self.replace();
             }
             let next_due = next_due.filter(|_| !is_due);
             let next = next_due.into_iter().chain(self.phase.end()).min();
@@ -169,9 +177,17 @@ impl<S: Exporter> Worker<S> {
     fn stand_back(&mut self) {
         self.is_present = false;
         self.is_ready = false;
+        self.is_in_line = false;
         self.template = spare(&self.template);
         self.inner = spare(&self.template);
         self.dead_letter = self.dead_letter.as_ref().map(spare);
+    }
+
+    /// Goes on with a fresh handle.
+    fn replace(&mut self) {
+        self.is_ready = false;
+        self.is_in_line = false;
+        self.inner = self.template.clone();
     }
 
     fn shared(&self) -> &Shared {
@@ -279,6 +295,7 @@ impl<S: Exporter> Worker<S> {
             return self.failed(entry, error);
         }
         self.is_ready = false;
+        self.is_in_line = false;
         let request = entry.request.clone();
         let call = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(request))));
         match call {
