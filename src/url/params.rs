@@ -41,7 +41,8 @@ impl Params {
                 )),
             };
             let name = decoded(name)?;
-            let is_secret = name.starts_with(HEADER) || name == "proxy" || name == "api_key";
+            let is_secret =
+                name.starts_with(HEADER) || matches!(&*name, "proxy" | "token" | "api_key");
             given.push(Param {
                 number: index + 1,
                 name,
