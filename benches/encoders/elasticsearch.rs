@@ -30,7 +30,7 @@ pub(crate) fn groups() -> Vec<Group<'static>> {
 }
 
 fn group(signal: Signal) -> Group<'static> {
-    let bytes: &'static [u8] = workload::encoded(signal).leak();
+    let bytes: &'static [u8] = encoded(signal).leak();
     let request = ExportRequest::from_protobuf(signal, bytes).expect("valid");
     let request: &'static ExportRequest = Box::leak(Box::new(request));
     let format = BulkFormat::default();
@@ -53,6 +53,25 @@ fn group(signal: Signal) -> Group<'static> {
         .candidate("the same, ids by content", Goal::None, move || {
             with_ids.encode(request.otlp())
         })
+}
+
+/// The workload, with histograms as Elasticsearch takes them: of delta temporality.
+fn encoded(signal: Signal) -> Vec<u8> {
+    let bytes = workload::encoded(signal);
+    if signal != Signal::Metrics {
+        return bytes;
+    }
+    let mut decoded = ExportMetricsServiceRequest::decode(&*bytes).expect("valid");
+    let groups = decoded.resource_metrics.iter_mut();
+    let scopes = groups.flat_map(|group| &mut group.scope_metrics);
+    for metric in scopes.flat_map(|scope| &mut scope.metrics) {
+        match &mut metric.data {
+            Some(Data::Histogram(histogram)) => histogram.aggregation_temporality = 1,
+            Some(Data::ExponentialHistogram(histogram)) => histogram.aggregation_temporality = 1,
+            _ => {}
+        }
+    }
+    decoded.encode_to_vec()
 }
 
 fn value(any: Option<&AnyValue>) -> Value {

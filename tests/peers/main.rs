@@ -22,6 +22,7 @@ mod receivers;
 mod servers;
 mod workload;
 
+mod elasticsearch;
 mod exporters;
 mod file;
 mod gateway;
