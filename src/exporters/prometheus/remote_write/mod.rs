@@ -1,0 +1,2 @@
+//! Remote write.
+pub mod encode;
