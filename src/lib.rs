@@ -68,6 +68,7 @@
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
 //! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
+//! | `prometheus-remote-write` | the Prometheus remote write exporter |
 //! | `console` | the console exporter |
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
 //! | `syslog` | the syslog exporter |

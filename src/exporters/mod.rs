@@ -17,6 +17,7 @@
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
 //! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
+//! | `prometheus::remote_write::PrometheusRemoteWriteExporter` | metrics | `prometheus+rw://`, `prometheus+rws://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |

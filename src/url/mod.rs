@@ -18,6 +18,8 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "prometheus-remote-write")]
+mod prometheus_remote_write;
 #[cfg(feature = "_socket")]
 mod socket;
 #[cfg(feature = "syslog")]
@@ -59,6 +61,8 @@ use crate::BoxExporter;
 /// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
 /// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
 /// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
+/// | `prometheus+rw://host:9090/api/v1/write` | Prometheus remote write: metrics only; the path may be left out | `prometheus-remote-write` |
+/// | `prometheus+rws://host:443/api/v1/write` | the same over TLS | `prometheus-remote-write`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 /// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
@@ -66,7 +70,7 @@ use crate::BoxExporter;
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
-/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
+/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS; Prometheus: 9090), and 443 for HTTP
 /// and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
@@ -95,6 +99,16 @@ use crate::BoxExporter;
 /// | `internal_kind` | Jaeger | `true`, `false`: whether internal spans say so |
 /// | `scope_attributes` | Jaeger | `true`, `false`: whether spans have those of their scope |
 /// | `link_logs` | Jaeger | `true`, `false`: whether links are logs too |
+/// | `version` | remote write | `auto`, `1`, `2` |
+/// | `shards` | remote write | how many messages at once: a number |
+/// | `max_samples` | remote write | samples in a message: a number |
+/// | `translation_strategy` | remote write | as in the OpenTelemetry specification: `UnderscoreEscapingWithSuffixes` and so on |
+/// | `namespace` | remote write | text before the names of metrics |
+/// | `external_labels` | remote write | `name=value,name=value`: of all series |
+/// | `resource_labels` | remote write | `key,key`: resource attributes that become labels of all series |
+/// | `scope_labels`, `target_info`, `exemplars` | remote write | `true`, `false`: whether they are written |
+/// | `metadata` | remote write | `true`, `false`: whether it is written with version 1 |
+/// | `histograms`, `exponential_histograms` | remote write | `classic`, `native` |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
 /// | `connections` | TCP, syslog | how many at most: a number |
@@ -200,6 +214,22 @@ static SCHEMES: &[Scheme] = &[
         name: "jaeger+udp",
         features: "the Cargo feature `jaeger`",
         build: compiled_in!(feature = "jaeger", jaeger::udp),
+    },
+    Scheme {
+        name: "prometheus+rw",
+        features: "the Cargo feature `prometheus-remote-write`",
+        build: compiled_in!(
+            feature = "prometheus-remote-write",
+            prometheus_remote_write::http
+        ),
+    },
+    Scheme {
+        name: "prometheus+rws",
+        features: "the Cargo features `prometheus-remote-write` and `tls`",
+        build: compiled_in!(
+            all(feature = "prometheus-remote-write", feature = "tls"),
+            prometheus_remote_write::https
+        ),
     },
     Scheme {
         name: "console",

@@ -8,7 +8,7 @@ use super::{
     symbols::Symbol,
 };
 use crate::{
-    exporters::prometheus::translate::{MetricKind, NativeHistogram, metric_name, unit_words},
+    exporters::prometheus::translate::{MetricKind, NativeHistogram, UnfitHistogram, metric_name, unit_words},
     otlp::{
         AggregationTemporality, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint,
         Metric, MetricData, Metrics, NumberDataPoint, Repeated, Resource, Summary,
@@ -290,7 +290,8 @@ impl Encoder {
         for point in points {
             let moment = self.moment(point.time_unix_nano(), point.start_time_unix_nano());
             let is_stale = point.no_recorded_value();
-            let histogram = match NativeHistogram::of(&point) {
+            let converted: Result<NativeHistogram, UnfitHistogram> = NativeHistogram::of(&point);
+            let histogram = match converted {
                 _ if is_stale => None,
                 Ok(histogram) => Some(histogram),
                 Err(unfit) => {
