@@ -71,9 +71,7 @@ fn builder(
 fn encode(params: &mut Params) -> Result<EncodeOptions, UrlError> {
     let mut options = EncodeOptions::default();
     let strategies = TranslationStrategy::ALL.map(|strategy| (strategy.as_str(), strategy));
-    if let Some(value) =
-        params.read("translation_strategy", |value| one_of(value, &strategies))?
-    {
+    if let Some(value) = params.read("translation_strategy", |value| one_of(value, &strategies))? {
         options = options.translation_strategy(value);
     }
     if let Some(value) = params.take("namespace")? {
@@ -111,15 +109,14 @@ fn encode(params: &mut Params) -> Result<EncodeOptions, UrlError> {
 fn pairs(value: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |text: &str| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is not a label; write cluster=eu,replica=a")),
+        _ => Err(format!(
+            "`{text}` is not a label; write cluster=eu,replica=a"
+        )),
     };
     value.split(',').map(pair).collect()
 }
 
-fn finish(
-    target: Target,
-    builder: PrometheusRemoteWriteBuilder,
-) -> Result<BoxExporter, UrlError> {
+fn finish(target: Target, builder: PrometheusRemoteWriteBuilder) -> Result<BoxExporter, UrlError> {
     target.params.finish()?;
     let exporter = builder.build().map_err(UrlError::refused)?;
     Ok(exporter.boxed_exporter())

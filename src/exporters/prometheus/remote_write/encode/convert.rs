@@ -8,7 +8,9 @@ use super::{
     symbols::Symbol,
 };
 use crate::{
-    exporters::prometheus::translate::{MetricKind, NativeHistogram, UnfitHistogram, metric_name, unit_words},
+    exporters::prometheus::translate::{
+        MetricKind, NativeHistogram, UnfitHistogram, metric_name, unit_words,
+    },
     otlp::{
         AggregationTemporality, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint,
         Metric, MetricData, Metrics, NumberDataPoint, Repeated, Resource, Summary,
