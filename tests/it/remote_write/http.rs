@@ -437,7 +437,7 @@ async fn a_split_above_halves_what_is_too_large() {
     let address = serve(router).await;
     let exporter = builder().endpoint(format!("http://{address}")).build().expect("valid");
     let pipeline = ServiceBuilder::new()
-        .layer(SplitLayer::new(SplitConfig::default()))
+        .layer(SplitLayer::new(SplitConfig::default()).expect("valid"))
         .service(exporter);
     let response = pipeline.oneshot(points(0..10)).await.expect("delivered");
     assert_eq!(response.delivered_items(), 10);
