@@ -22,6 +22,8 @@ pub(crate) struct Level {
     pub(crate) deadline: Option<Instant>,
     /// How many flushes are under way.
     flushes: usize,
+    /// How often it was raised: for who was not looking, and finds it down again.
+    pub(crate) raised: u64,
 }
 
 impl Level {
@@ -95,9 +97,12 @@ impl Counts {
         };
         let delivered = progress.delivered_items().min(items);
         let rejected = progress.rejected_items().min(items - delivered);
+        // What a layer answered early it accepted itself.
+        let retained = progress.retained_items().min(items - delivered - rejected);
+        self.accepted -= signed(retained);
         self.delivered += delivered;
         self.rejected += rejected;
-        items - delivered - rejected
+        items - delivered - rejected - retained
     }
 
     pub(crate) fn drop(&mut self, reason: DropReason, items: u64) {
@@ -244,6 +249,7 @@ impl Shared {
         };
         self.level.send_modify(|level| {
             level.draining = true;
+            level.raised += 1;
             let by = Instant::now().checked_add(deadline);
             level.deadline = level.deadline.or(by);
         });
@@ -290,7 +296,10 @@ struct Flush<'a>(&'a Shared);
 
 impl<'a> Flush<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.level.send_modify(|level| level.flushes += 1);
+        shared.level.send_modify(|level| {
+            level.flushes += 1;
+            level.raised += 1;
+        });
         Self(shared)
     }
 }

@@ -610,3 +610,35 @@ async fn what_a_queue_below_answers_early_is_still_retained() {
     assert_eq!(response.retained_items(), 5);
     assert_eq!(response.delivered_items(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_it_keeps_no_place_in_line_that_a_piece_under_way_waits_for() {
+    use std::{sync::atomic::AtomicUsize, time::Duration};
+
+    // The first piece fails and is sent again; the second fails for good, but later than that; the
+    // third waits in front of the first.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let exporter = tower::service_fn(move |request: ExportRequest| {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            match call {
+                0 => Err(ExportError::new(ErrorKind::Unavailable, "not yet")),
+                1 => {
+                    tokio::time::sleep(Duration::from_secs(30)).await;
+                    Err(ExportError::new(ErrorKind::Unauthenticated, "never"))
+                }
+                _ => Ok(ExportResponse::delivered(request.items())),
+            }
+        }
+    });
+    let retry = RetryPolicy::new().max_backoff(Duration::from_secs(1));
+    let limited = ConcurrencyLimit::new(exporter, 1);
+    let service = layer(SplitConfig::new().max_items(2).max_in_flight(3))
+        .layer(RetryLayer::new(retry).layer(limited));
+    let answer = service.oneshot(logs(6));
+    let answer = tokio::time::timeout(Duration::from_secs(600), answer).await;
+    let error = answer.expect("an answer").expect_err("one piece fails");
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(error.progress().unwrap().delivered_items(), 2);
+    assert_eq!(error.remainder().unwrap().items(), 4);
+}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tower::Service;
 use tower_otlp::{ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice};
 
@@ -47,7 +47,6 @@ pub struct Backend {
     number: usize,
     place: Arc<str>,
     script: Arc<Script>,
-    start: Instant,
     rng: Arc<Mutex<Rng>>,
     world: World,
     waiting: Option<Pin<Box<Sleep>>>,
@@ -59,7 +58,6 @@ impl Clone for Backend {
             number: self.number,
             place: self.place.clone(),
             script: self.script.clone(),
-            start: self.start,
             rng: self.rng.clone(),
             world: self.world.clone(),
             waiting: None,
@@ -70,11 +68,7 @@ impl Clone for Backend {
 impl Backend {
     /// The next backend of a world, and its description.
     pub fn new(rng: &mut Rng, world: &World) -> (Self, usize, String) {
-        let number = {
-            let mut seen = world.see();
-            seen.delivered.push(Default::default());
-            seen.delivered.len() - 1
-        };
+        let number = world.new_backend();
         let mut phases = Vec::new();
         let mut at = Duration::ZERO;
         for _ in 0..rng.usize(0..=5) {
@@ -96,7 +90,6 @@ impl Backend {
             number,
             place: format!("backend {number}").into(),
             script: Arc::new(script),
-            start: Instant::now(),
             rng: Arc::new(Mutex::new(rng.fork())),
             world: world.clone(),
             waiting: None,
@@ -104,11 +97,12 @@ impl Backend {
         (backend, number, text)
     }
 
-    fn phase(&self) -> (Instant, Mode) {
-        let now = self.start.elapsed();
+    /// How long the phase lasts, and its mode.
+    fn phase(&self) -> (Duration, Mode) {
+        let now = self.world.now();
         let phase = self.script.phases.iter().find(|(until, _)| now < *until);
-        phase.map_or((self.start, Mode::Deliver), |(until, mode)| {
-            (self.start + *until, *mode)
+        phase.map_or((Duration::ZERO, Mode::Deliver), |(until, mode)| {
+            (*until - now, *mode)
         })
     }
 
@@ -116,9 +110,16 @@ impl Backend {
         draw(&mut self.rng.lock().expect("nobody panics with the lock"))
     }
 
+    fn reject(&self, ids: &[u64]) {
+        if !ids.is_empty() {
+            self.world.reject(self.number, ids);
+            self.world.note(&self.place, ids, || "rejects".to_owned());
+        }
+    }
+
     fn deliver(&self, ids: &[u64]) {
         self.world.deliver(self.number, ids);
-        self.world.note(&self.place, "has", ids);
+        self.world.note(&self.place, ids, || "has".to_owned());
     }
 }
 
@@ -184,10 +185,8 @@ impl Service<ExportRequest> for Backend {
                         "dead for good",
                     )));
                 }
-                (until, Mode::Unready) => {
-                    let sleep = self
-                        .waiting
-                        .get_or_insert_with(|| Box::pin(sleep_until(until)));
+                (left, Mode::Unready) => {
+                    let sleep = self.waiting.get_or_insert_with(|| Box::pin(sleep(left)));
                     if sleep.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -210,7 +209,7 @@ impl Service<ExportRequest> for Backend {
 impl Backend {
     async fn answer(self, request: ExportRequest) -> Answer {
         let ids: Vec<u64> = items::ids(&request).to_vec();
-        let (until, mut mode) = self.phase();
+        let (_, mut mode) = self.phase();
         if matches!(mode, Mode::Mixed) {
             mode = loop {
                 let drawn = self.rng(self::mode);
@@ -233,7 +232,7 @@ impl Backend {
         }
         match mode {
             Mode::Fail(kind) => return Err(fail(kind)),
-            Mode::Stall => sleep_until(until).await,
+            Mode::Stall => sleep(self.phase().0).await,
             Mode::Throttle(millis) => {
                 let after = RetryAdvice::After(Duration::from_millis(millis));
                 return Err(fail(ErrorKind::Throttled).with_retry(after));
@@ -243,7 +242,8 @@ impl Backend {
                 let rejected = self.rng(|rng| rng.usize(0..=ids.len()));
                 let from = self.rng(|rng| rng.usize(0..=ids.len() - rejected));
                 let mut kept = ids;
-                kept.drain(from..from + rejected);
+                let refused: Vec<u64> = kept.drain(from..from + rejected).collect();
+                self.reject(&refused);
                 self.deliver(&kept);
                 return Ok(ExportResponse::delivered(kept.len() as u64)
                     .with_rejected(rejected as u64, "by the schedule"));
@@ -278,6 +278,7 @@ impl Backend {
             .collect();
         let rejected = self.rng(|rng| rng.usize(0..=done.len())) / 2;
         let rest = done.split_off(done.len() - rejected);
+        self.reject(&rest);
         self.deliver(&done);
         let progress = ExportResponse::delivered(done.len() as u64);
         let progress = match rest.len() {

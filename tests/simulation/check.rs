@@ -1,16 +1,15 @@
 //! The law: what was accepted is delivered, or kept, or counted as rejected or dropped.
+//!
+//! Item by item against what the backends have, and in sum against the report.
 
-use std::collections::HashSet;
-
-use tower_otlp::{DrainReport, DropReason, ExportError, ExportResponse};
+use tower_otlp::{DrainReport, DropReason, Lifecycle};
 
 use super::{
-    items,
-    run::{Ending, Outcome, Seen, Totals},
+    ledger::{Auditor, Ledger, Range, Wrong},
+    pipeline::Goal,
+    run::{Run, Totals},
+    world::{Call, Seen, Told},
 };
-
-/// What is wrong, and the item that shows it.
-type Wrong = (String, Option<u64>);
 
 /// The equation of a report.
 pub fn sum(report: &DrainReport, when: &str) -> Option<String> {
@@ -29,15 +28,15 @@ pub fn sum(report: &DrainReport, when: &str) -> Option<String> {
     })
 }
 
-pub fn judge(seen: &Seen) -> Result<Totals, Wrong> {
-    if let Some(broken) = seen.broken_sums.first() {
+pub fn judge(run: &Run) -> Result<Totals, Wrong> {
+    if let Some(broken) = run.broken_sums.first() {
         return Err((broken.clone(), None));
     }
-    let report = &seen.last;
+    let report = &run.last;
     if report.in_flight > 0 || report.retained > 0 {
         return Err((format!("not settled: {report:?}"), None));
     }
-    if let Some(shut) = &seen.at_shutdown
+    if let Some(shut) = &run.at_shutdown
         && (shut.in_flight > 0 || shut.retained > 0)
     {
         return Err((format!("left over by the shutdown: {shut:?}"), None));
@@ -48,210 +47,208 @@ pub fn judge(seen: &Seen) -> Result<Totals, Wrong> {
     {
         return Err((format!("a worker abandoned {lost} items"), None));
     }
-    for outcome in &seen.outcomes {
-        match &outcome.ending {
-            Ending::Answered(Ok(response)) => acknowledged(seen, outcome, response)?,
-            Ending::Answered(Err(error)) => failed(seen, outcome, error)?,
-            Ending::Left => {}
+    let seen = &*run.world.see();
+    for (lifecycle, tap) in &run.plan.inner_lifecycles {
+        inner_books(seen, lifecycle, *tap)?;
+    }
+    let auditor = Auditor {
+        seen,
+        plan: &run.plan,
+        closed: run.closed,
+        ledger: Ledger::default(),
+    };
+    let ledger = auditor.audit()?;
+    let mut totals = Totals {
+        requests: run.requests,
+        items: run.items,
+        workers: u64::from(run.plan.has_worker),
+        calls: seen.calls.len() as u64,
+        exact: 1,
+        ..Totals::default()
+    };
+    if !identities(run, seen, &ledger)? || ledger.shared_out {
+        totals.exact = 0;
+    }
+    if !books(run, seen, &ledger)? {
+        totals.exact = 0;
+    }
+    deliveries(run, seen, &mut totals)?;
+    Ok(totals)
+}
+
+impl Goal {
+    pub fn has(&self, seen: &Seen, id: u64) -> bool {
+        match self {
+            Goal::Backend(number) => seen.delivered[*number].contains_key(&id),
+            Goal::Any(goals) => goals.iter().any(|goal| goal.has(seen, id)),
+            Goal::Of(needed, goals) => {
+                goals.iter().filter(|goal| goal.has(seen, id)).count() >= *needed
+            }
         }
     }
-    overall(seen)
 }
 
-/// The items of a request that too few destinations have.
-fn missing(seen: &Seen, outcome: &Outcome) -> Vec<u64> {
-    let world = seen.world.see();
-    let lacks = |id: &&u64| {
-        let have = seen.plan.destinations.iter();
-        have.filter(|backends| world.has(backends, **id)).count() < seen.plan.needed
-    };
-    outcome.ids.iter().filter(lacks).copied().collect()
+fn entered<'a>(run: &Run, seen: &'a Seen) -> impl Iterator<Item = &'a Call> {
+    let entrance = run.plan.entrance;
+    seen.calls.iter().filter(move |call| call.tap == entrance)
 }
 
-/// Whether the answer to a request is about its own items and no others'.
-fn speaks_for_itself(seen: &Seen) -> bool {
-    !seen.plan.has_batch
+/// Every item that was answered for is where it should be, or somebody said that it is not. Whether
+/// the counts say it as exactly.
+fn identities(run: &Run, seen: &Seen, ledger: &Ledger) -> Result<bool, Wrong> {
+    let mut exact = true;
+    for call in entered(run, seen) {
+        let Some(told) = &call.told else { continue };
+        let done = call.ids.iter().filter(|id| !told.left.contains(id));
+        let missing: Vec<u64> = done
+            .copied()
+            .filter(|id| !run.plan.goal.has(seen, *id))
+            .collect();
+        for id in &missing {
+            let is_told = ledger.given_up.contains(id)
+                || seen.rejected.iter().any(|rejected| rejected.contains(id));
+            if !is_told {
+                let what = "acknowledged and nowhere, and nobody gave it up";
+                return Err((what.to_owned(), Some(*id)));
+            }
+        }
+        let missing = missing.len() as u64;
+        let most = told.rejected + told.retained;
+        if !run.plan.has_batch && !run.plan.has_fan_out && missing > most {
+            let what = format!("{missing} items are nowhere, {most} are accounted for");
+            return Err((what, call.ids.first().copied()));
+        }
+        exact &= (told.rejected..=most).contains(&missing);
+    }
+    Ok(exact)
 }
 
-fn acknowledged(seen: &Seen, outcome: &Outcome, response: &ExportResponse) -> Result<(), Wrong> {
-    let (delivered, rejected, retained) = (
-        response.delivered_items(),
-        response.rejected_items(),
-        response.retained_items(),
-    );
-    let items = outcome.ids.len() as u64;
-    let first = outcome.ids.first().copied();
-    if delivered + rejected + retained != items {
-        return Err((
-            format!("an answer about {items} items has {delivered} + {rejected} + {retained}"),
-            first,
-        ));
-    }
-    if !speaks_for_itself(seen) || (seen.plan.has_fan_out && seen.plan.answers_early) {
-        return Ok(());
-    }
-    // Each destination may lack other items: each by itself must lack no more than was said.
-    let world = seen.world.see();
-    let within = |backends: &&Vec<usize>| {
-        let lacks = outcome.ids.iter().filter(|id| !world.has(backends, **id));
-        lacks.count() as u64 <= rejected + retained
-    };
-    let enough = seen.plan.destinations.iter().filter(within).count();
-    drop(world);
-    if enough >= seen.plan.needed {
-        return Ok(());
-    }
-    // A split above a fan-out asks each branch about each piece by itself.
-    let missing = missing(seen, outcome);
-    if missing.len() as u64 <= rejected + retained {
-        return Ok(());
-    }
-    Err((
-        format!(
-            "acknowledged and nowhere: {missing:?}, but only {rejected} are said to be rejected \
-             and {retained} retained"
-        ),
-        missing.first().copied().or(first),
-    ))
+/// What went past a tap, as a lifecycle counts it.
+#[derive(Default)]
+struct Books {
+    delivered: Range,
+    rejected: Range,
+    refused: Range,
 }
 
-fn failed(seen: &Seen, outcome: &Outcome, error: &ExportError) -> Result<(), Wrong> {
-    let (Some(progress), Some(left)) = (error.progress(), error.remainder()) else {
-        return Ok(());
+impl Books {
+    fn add(&mut self, counted: Option<bool>, told: &Told) {
+        let all = [
+            (&mut self.delivered, told.delivered),
+            (&mut self.rejected, told.rejected),
+            (&mut self.refused, told.left.len() as u64),
+        ];
+        for (range, count) in all {
+            if counted != Some(false) {
+                range.most += count;
+            }
+            if counted == Some(true) {
+                range.least += count;
+            }
+        }
+    }
+
+    fn compare(&self, report: &DrainReport) -> Result<bool, Wrong> {
+        let all = [
+            ("delivered", self.delivered, report.delivered),
+            ("rejected", self.rejected, report.rejected),
+            ("refused", self.refused, report.refused),
+        ];
+        let mut exact = true;
+        for (what, Range { least, most }, counted) in all {
+            if !(least..=most).contains(&counted) {
+                let what = format!("{least} to {most} items are {what}, counted are {report:?}");
+                return Err((what, None));
+            }
+            exact &= least == most;
+        }
+        Ok(exact)
+    }
+}
+
+/// The report says what callers were told, and what workers did for callers who were not there.
+fn books(run: &Run, seen: &Seen, ledger: &Ledger) -> Result<bool, Wrong> {
+    let auditor = Auditor {
+        seen,
+        plan: &run.plan,
+        closed: run.closed,
+        ledger: Ledger::default(),
     };
-    let items = outcome.ids.len() as u64;
-    let left: HashSet<u64> = items::ids(left).iter().copied().collect();
-    let done: Vec<u64> = outcome
-        .ids
-        .iter()
-        .copied()
-        .filter(|id| !left.contains(id))
-        .collect();
-    if let Some(stranger) = left.iter().find(|id| !outcome.ids.contains(id)) {
-        return Err((
-            "an error has the item of another request".to_owned(),
-            Some(*stranger),
-        ));
+    let mut books = Books::default();
+    for call in entered(run, seen) {
+        if let Some(told) = &call.told {
+            books.add(auditor.counts(call.ended), told);
+        }
     }
-    let counted =
-        progress.delivered_items() + progress.rejected_items() + progress.retained_items();
-    if !seen.plan.has_fan_out && counted + left.len() as u64 != items {
-        return Err((
-            format!(
-                "an error about {items} items has {counted} done and {} left",
-                left.len()
-            ),
-            outcome.ids.first().copied(),
-        ));
+    for (range, ends) in [
+        (&mut books.delivered, ledger.ends.delivered),
+        (&mut books.rejected, ledger.ends.rejected),
+    ] {
+        range.least += ends.least;
+        range.most += ends.most;
     }
-    // A branch that only retained what another one delivered may drop it later: that is counted in
-    // the report, and is no part of this error.
-    if !speaks_for_itself(seen) || (seen.plan.has_fan_out && seen.plan.answers_early) {
-        return Ok(());
+    let exact = books.compare(&run.last)?;
+    let Range { least, most } = ledger.ends.dropped;
+    let dropped = run.last.dropped;
+    if run.closed.is_none() && !(least..=most).contains(&dropped) {
+        let what = format!(
+            "{least} to {most} items are given up by workers: {:?}",
+            run.last
+        );
+        return Err((what, None));
     }
-    let settled = Outcome {
-        ids: done,
-        ending: Ending::Left,
-    };
-    let missing = missing(seen, &settled);
-    let said = progress.rejected_items() + progress.retained_items();
-    if missing.len() as u64 > said {
-        return Err((
-            format!("not in the remainder and nowhere: {missing:?}, only {said} are accounted for"),
-            missing.first().copied(),
-        ));
+    Ok(exact && least == most)
+}
+
+/// The books of a part of a pipeline, which is never shut down.
+fn inner_books(seen: &Seen, lifecycle: &Lifecycle, tap: usize) -> Result<(), Wrong> {
+    let report = lifecycle.report();
+    if let Some(broken) = sum(&report, "a part of the pipeline") {
+        return Err((broken, None));
+    }
+    let (mut books, mut accepted) = (Books::default(), 0);
+    for call in seen.calls.iter().filter(|call| call.tap == tap) {
+        accepted += call.ids.len() as u64;
+        if let Some(told) = &call.told {
+            books.add(Some(true), told);
+            accepted -= told.retained;
+        }
+    }
+    books.compare(&report)?;
+    if report.accepted != accepted {
+        let what = format!("{accepted} items were accepted by a part: {report:?}");
+        return Err((what, None));
     }
     Ok(())
 }
 
-fn overall(seen: &Seen) -> Result<Totals, Wrong> {
-    let report = &seen.last;
-    let mut totals = Totals {
-        requests: seen.outcomes.len() as u64,
-        workers: u64::from(seen.plan.has_worker),
-        ..Totals::default()
-    };
-    // A backend tells only how many items of a batch it rejected: some of that may fall to a member
-    // whose caller has gone, while the items are another's.
-    let shared_out = if seen.plan.has_batch {
-        report.cancelled
-    } else {
-        0
-    };
-    let counted = report.rejected + report.dropped + report.retained + shared_out;
-    let acknowledged: Vec<&Outcome> = seen
-        .outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome.ending, Ending::Answered(Ok(_))))
-        .collect();
-    let within = |backends: &&Vec<usize>| {
-        let world = seen.world.see();
-        let ids = acknowledged.iter().flat_map(|outcome| &outcome.ids);
-        ids.filter(|id| !world.has(backends, **id)).count() as u64 <= counted
-    };
-    let enough = seen.plan.destinations.iter().filter(within).count();
-    let lost: Vec<u64> = acknowledged
-        .iter()
-        .flat_map(|outcome| missing(seen, outcome))
-        .collect();
-    if enough < seen.plan.needed && lost.len() as u64 > counted {
-        return Err((
-            format!(
-                "acknowledged and nowhere: {lost:?}, but only {counted} are counted: {report:?}"
-            ),
-            lost.first().copied(),
-        ));
-    }
-    let world = seen.world.see();
+fn deliveries(run: &Run, seen: &Seen, totals: &mut Totals) -> Result<(), Wrong> {
     let mut deliveries = 0;
-    for backend in &world.delivered {
+    for backend in &seen.delivered {
         for times in backend.values() {
             deliveries += u64::from(*times);
             totals.duplicates += u64::from(*times) - 1;
         }
     }
+    let report = &run.last;
     if report.delivered > deliveries {
-        return Err((
-            format!(
-                "{} items are said to be delivered, {deliveries} are",
-                report.delivered
-            ),
-            None,
-        ));
+        let what = format!(
+            "{} items are said to be delivered, {deliveries} are",
+            report.delivered
+        );
+        return Err((what, None));
     }
-    let entered = world.entered.len() as u64;
-    if report.accepted < entered {
-        return Err((
-            format!("{entered} items came in, {} are counted", report.accepted),
-            None,
-        ));
+    let entered: u64 = entered(run, seen).map(|call| call.ids.len() as u64).sum();
+    let early: u64 = entered_early(run, seen);
+    if report.accepted + early < entered {
+        let what = format!("{entered} items came in, {} are counted", report.accepted);
+        return Err((what, None));
     }
-    // Without an error, and with nothing cut off, nothing is ambiguous: the counts are exact.
-    if world.clean && !seen.plan.has_fan_out {
-        totals.exact = 1;
-        if !(report.delivered..=report.delivered + late(report)).contains(&deliveries) {
-            return Err((
-                format!(
-                    "{deliveries} items are delivered, {} are counted",
-                    report.delivered
-                ),
-                None,
-            ));
-        }
-        if report.accepted != entered {
-            return Err((
-                format!("{entered} items came in, {} are counted", report.accepted),
-                None,
-            ));
-        }
-    }
-    Ok(totals)
+    Ok(())
 }
 
-/// What was late at a shutdown counts as dropped, whatever becomes of it afterwards.
-fn late(report: &DrainReport) -> u64 {
-    let late = report
-        .drops()
-        .filter(|(why, _)| *why == DropReason::Shutdown);
-    late.map(|(_, items)| items).sum()
+/// What was answered early, which a queue accepts in place of the lifecycle's layer.
+fn entered_early(run: &Run, seen: &Seen) -> u64 {
+    let told = entered(run, seen).filter_map(|call| call.told.as_ref());
+    told.map(|told| told.retained).sum()
 }

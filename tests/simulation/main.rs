@@ -2,12 +2,21 @@
 //! delivered, or kept, or counted as rejected or dropped with a reason.
 //!
 //! Time is simulated, and a seed decides the layers and their order, the backends and how they
-//! fail, the callers, and the shutdown.
+//! fail, the callers, and the shutdown. Windows between all layers show which call made which: what
+//! a layer answers must follow from the answers that it had. A run is *exact* if every count that
+//! callers and the report are given is the number of items that it is about, known by identity; in
+//! the others a batch has shared out the rejections of its members, a fan-out speaks for branches
+//! that lack different items, or an answer came just as its caller went.
+//!
+//! With a network, exporters and receivers speak HTTP/1.1 and HTTP/2 over simulated TCP, whose
+//! links are slow and break, and whose hosts crash.
 //!
 //! ```text
-//! cargo test --test simulation                        2,000 seeds
-//! cargo test --test simulation -- --seeds 0..100000   a range
-//! cargo test --test simulation -- --seed 42           one, with everything that is seen
+//! cargo test --test simulation                                    2,000 seeds, 200 with a network
+//! cargo test --test simulation -- --seeds 0..100000               a range
+//! cargo test --test simulation -- --minutes 8 --seeds 0..9999999   as many as fit
+//! cargo test --test simulation -- --seed 42                       one, with everything that is seen
+//! cargo test --test simulation -- --network --seeds 0..1000       a range, with a network
 //! ```
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -15,11 +24,18 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod backend;
+mod branches;
 mod check;
+mod groups;
 mod items;
+mod layers;
+mod ledger;
+mod network;
 mod pipeline;
 mod run;
 mod tap;
+mod wire;
+mod workers;
 mod world;
 
 use std::{
@@ -30,12 +46,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use run::{Totals, Violation, run};
+use run::{Detail, Totals, Violation, run};
 
 /// A seed takes milliseconds; one that takes so long spins.
 const STUCK: Duration = Duration::from_secs(30);
 
 static DONE: AtomicU64 = AtomicU64::new(0);
+static AT: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> ExitCode {
@@ -52,34 +69,77 @@ fn main() -> ExitCode {
         PANICS.fetch_add(1, Ordering::Relaxed);
         default_hook(info);
     }));
-    let (seeds, verbose) = match (value("--seed"), value("--seeds")) {
+    let has = |name: &str| args.iter().any(|arg| arg == name);
+    let (seeds, detail) = match (value("--seed"), value("--seeds")) {
         (Some(seed), _) => {
             let seed: u64 = seed.parse().expect("--seed wants a number");
-            (seed..seed + 1, true)
+            (Some(seed..seed + 1), Detail::Everything)
         }
-        (_, Some(range)) => (
-            parse(&range).expect("--seeds wants a range, such as 0..5000"),
-            false,
-        ),
-        _ => (0..2_000, false),
+        (_, Some(range)) => {
+            let range = parse(&range).expect("--seeds wants a range, such as 0..5000");
+            (Some(range), Detail::Result)
+        }
+        _ => (None, Detail::Result),
     };
-    watch(seeds.start);
-    simulate(seeds, verbose, args.iter().any(|arg| arg == "--keep-going"))
+    watch();
+    let mut runs = Vec::new();
+    if !has("--network") {
+        runs.push((run as Kind, "", seeds.clone().unwrap_or(0..2_000)));
+    }
+    if has("--network") || seeds.is_none() {
+        runs.push((network::run, "--network ", seeds.unwrap_or(0..200)));
+    }
+    let how = How {
+        detail,
+        keep_going: has("--keep-going"),
+        time: value("--minutes").map(|text| {
+            let minutes: u64 = text.parse().expect("--minutes wants a number");
+            Duration::from_secs(minutes * 60)
+        }),
+    };
+    for (kind, option, seeds) in runs {
+        if !simulate(kind, option, seeds, &how) {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
+
+struct How {
+    detail: Detail,
+    /// After a violation.
+    keep_going: bool,
+    /// When to stop if the seeds take longer.
+    time: Option<Duration>,
+}
+
+type Kind = fn(u64, Detail) -> Result<Totals, Violation>;
 
 fn parse(range: &str) -> Option<Range<u64>> {
     let (start, end) = range.split_once("..")?;
     Some(start.parse().ok()?..end.parse().ok()?)
 }
 
-fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
+/// Runs seeds. Whether no law was broken.
+fn simulate(kind: Kind, option: &str, seeds: Range<u64>, how: &How) -> bool {
     let start = Instant::now();
     let count = seeds.end.saturating_sub(seeds.start);
     let mut totals = Totals::default();
     let mut violations = 0_u64;
     let mut shown = Instant::now();
-    for seed in seeds.clone() {
-        let result = run(seed, verbose);
+    let mut done = 0;
+    for seed in seeds {
+        if how.time.is_some_and(|time| start.elapsed() >= time) {
+            break;
+        }
+        done += 1;
+        AT.store(seed, Ordering::Relaxed);
+        let result = kind(seed, how.detail);
+        // Most runs need no trail: one that does runs again.
+        let result = match result {
+            Err(_) if how.detail == Detail::Result && !how.keep_going => kind(seed, Detail::Trail),
+            other => other,
+        };
         let panicked = PANICS.swap(0, Ordering::Relaxed) > 0;
         let result = match result {
             Ok(_) if panicked => Err(Violation {
@@ -94,24 +154,25 @@ fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
                 totals.items += one.items;
                 totals.requests += one.requests;
                 totals.duplicates += one.duplicates;
+                totals.calls += one.calls;
                 totals.exact += one.exact;
                 totals.workers += one.workers;
             }
             Err(violation) => {
                 violations += 1;
                 let Violation { what, plan, trail } = violation;
-                if keep_going {
+                if how.keep_going {
                     println!("\nseed {seed}: {what}");
                 } else {
                     println!("\nVIOLATION at seed {seed}: {what}\n");
                     println!("pipeline, outermost first:\n{}\n", plan.join("\n"));
                     println!("trail:\n{trail}");
-                    println!("replay: cargo test --test simulation -- --seed {seed}");
-                    return ExitCode::FAILURE;
+                    println!("replay: cargo test --test simulation -- {option}--seed {seed}");
+                    return false;
                 }
             }
         }
-        let done = DONE.fetch_add(1, Ordering::Relaxed) + 1;
+        DONE.fetch_add(1, Ordering::Relaxed);
         let every = if std::io::stdout().is_terminal() {
             200
         } else {
@@ -123,19 +184,17 @@ fn simulate(seeds: Range<u64>, verbose: bool, keep_going: bool) -> ExitCode {
         }
     }
     println!(
-        "\n{count} schedules ({} with workers, {} exact to the item), {} requests, {} items, \
-         {} duplicates, {violations} violations, {:.1} s",
+        "\n{done} {option}schedules ({} with workers, {} exact to the item), {} requests, {} items, \
+         {} calls, {} duplicates, {violations} violations, {:.1} s",
         totals.workers,
         totals.exact,
         totals.requests,
         totals.items,
+        totals.calls,
         totals.duplicates,
         start.elapsed().as_secs_f64()
     );
-    if violations > 0 {
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+    violations == 0
 }
 
 #[allow(clippy::cast_precision_loss)]
@@ -152,8 +211,8 @@ fn progress(done: u64, count: u64, elapsed: Duration) {
 }
 
 /// Ends the process if a seed spins: simulated time then stands still, and no check would come.
-fn watch(first: u64) {
-    std::thread::spawn(move || {
+fn watch() {
+    std::thread::spawn(|| {
         let (mut last, mut since) = (0, Instant::now());
         loop {
             std::thread::sleep(Duration::from_secs(1));
@@ -161,7 +220,10 @@ fn watch(first: u64) {
             if done != last {
                 (last, since) = (done, Instant::now());
             } else if since.elapsed() > STUCK {
-                println!("\nVIOLATION: seed {} does not end", first + done);
+                println!(
+                    "\nVIOLATION: seed {} does not end",
+                    AT.load(Ordering::Relaxed)
+                );
                 std::process::exit(1);
             }
         }

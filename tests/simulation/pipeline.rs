@@ -1,35 +1,25 @@
-//! Random pipelines of all layers.
-//!
-//! Not made, for the documentation of the layer says what it costs: tower's `Buffer` (a caller
-//! that goes away takes its telemetry along), a quorum or best effort over branches that batch
-//! (rejections are shared out, so nobody knows whose they are), and a fan-out below a route or a
-//! fallback (which destinations are needed depends on the way taken).
-
-use std::{sync::Arc, time::Duration};
+//! Random pipelines of all layers: what stands where.
 
 use fastrand::Rng;
-use tower::{Layer, limit::ConcurrencyLimitLayer, timeout::TimeoutLayer as TowerTimeout};
+use tower::Layer;
 use tower_otlp::{
     BoxExporter, ExporterExt, Lifecycle,
     layers::{
-        adaptive_concurrency::AdaptiveConcurrencyLayer,
         admission::{AdmissionBudget, AdmissionLayer},
-        batch::{BatchConfig, BatchLayer},
-        circuit_breaker::{CircuitBreakerLayer, CircuitBreakerPolicy},
-        decoded::DecodedLayer,
         fallback::{FallbackLayer, FallbackPolicy},
-        fan_out::{FanOutLayer, FanOutPolicy},
+        fan_out::{FanOut, FanOutPolicy},
         observe::{ObserveLayer, Recorder},
-        queue::{Acknowledge, Overflow, QueueConfig, QueueLayer},
-        rate_limit::{RateLimitLayer, RateLimiter},
-        retry::{RetryLayer, RetryPolicy},
         route::Route,
-        split::{SplitConfig, SplitLayer},
-        timeout::TimeoutLayer,
     },
 };
 
-use super::{backend::Backend, tap::Tap, world::World};
+use super::{
+    backend::Backend,
+    layers::{KINDS, Kind},
+    network,
+    tap::Tap,
+    world::World,
+};
 
 /// A pipeline, and what must hold for it.
 pub struct Pipeline {
@@ -42,99 +32,274 @@ pub struct Pipeline {
 pub struct Plan {
     /// The layers, outermost first.
     pub text: Vec<String>,
-    /// The backends of each destination.
-    pub destinations: Vec<Vec<usize>>,
-    /// How many destinations must have an item.
-    pub needed: usize,
+    pub goal: Goal,
+    pub nodes: Vec<Node>,
+    /// The tap where items are accepted.
+    pub entrance: usize,
+    /// Lifecycles within the pipeline: what each of them counts is what goes past a tap.
+    pub inner_lifecycles: Vec<(Lifecycle, usize)>,
     pub has_batch: bool,
     pub has_worker: bool,
-    pub answers_early: bool,
-    /// A worker stands below a layer that may give up on it or ask twice.
     pub has_fan_out: bool,
 }
 
-struct Maker<'a> {
-    rng: &'a mut Rng,
-    world: &'a World,
-    lifecycle: &'a Lifecycle,
-    plan: Plan,
+/// Where an item has to be.
+#[derive(Clone, Debug)]
+pub enum Goal {
+    Backend(usize),
+    /// In one of these.
+    Any(Vec<Goal>),
+    /// In so many of these.
+    Of(usize, Vec<Goal>),
 }
 
+impl Goal {
+    /// What is sent to this backend may as well come to rest in one of these.
+    pub fn widen(&mut self, backend: usize, others: &[Goal]) {
+        match self {
+            Goal::Backend(number) if *number == backend => {
+                let all = others.iter().cloned().chain([Goal::Backend(backend)]);
+                *self = Goal::Any(all.collect());
+            }
+            Goal::Backend(_) => {}
+            Goal::Any(goals) | Goal::Of(_, goals) => {
+                for goal in goals {
+                    goal.widen(backend, others);
+                }
+            }
+        }
+    }
+}
+
+impl Default for Goal {
+    fn default() -> Self {
+        Goal::Any(Vec::new())
+    }
+}
+
+/// A layer or a junction.
+pub struct Node {
+    pub name: String,
+    pub law: Law,
+    /// The tap above it, and those below.
+    pub upper: usize,
+    pub lower: Vec<usize>,
+    /// What counts what goes past the upper tap.
+    pub recorder: Option<Recorder>,
+    /// Whether the pipeline's lifecycle knows of it.
+    pub counted: bool,
+}
+
+impl Node {
+    pub fn new(name: impl Into<String>, law: Law, upper: usize, lower: Vec<usize>) -> Self {
+        Self {
+            name: name.into(),
+            law,
+            upper,
+            lower,
+            recorder: None,
+            counted: true,
+        }
+    }
+}
+
+/// How the answer of a layer follows from the answers that it had.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Admission,
-    Observe,
-    Queue,
-    Batch,
-    Split,
-    TotalTimeout,
+pub enum Law {
+    /// One call makes at most one, and the answer is handed on.
+    Relay,
+    /// Answers add up; what one of them has settled is not sent again.
+    Sum,
+    /// Answers add up; progress is not known after an error of readiness.
     Retry,
-    Decoded,
-    Breaker,
-    RateLimit,
-    Adaptive,
-    Concurrency,
-    TowerTimeout,
-    AttemptTimeout,
+    /// Answers add up; what nobody can help is rejected here.
+    Split,
+    /// All is sent again, and only the last answer counts.
+    Again,
+    /// Answers add up, whether the caller still waits or not; it may be answered before.
+    Queue {
+        early: bool,
+    },
+    /// Answers of batches add up to those of their members.
+    Batch,
+    FanOut(FanOutPolicy),
+    /// An exporter, a network and a receiver: an answer is one that was given.
+    Network,
 }
 
-const KINDS: [Kind; 14] = [
-    Kind::Admission,
-    Kind::Observe,
-    Kind::Queue,
-    Kind::Batch,
-    Kind::TotalTimeout,
-    Kind::Split,
-    Kind::Decoded,
-    Kind::Retry,
-    Kind::Breaker,
-    Kind::RateLimit,
-    Kind::Adaptive,
-    Kind::Concurrency,
-    Kind::TowerTimeout,
-    Kind::AttemptTimeout,
-];
+/// A service, with what is known of it.
+pub struct Made {
+    pub service: BoxExporter,
+    pub tap: usize,
+    pub goal: Goal,
+}
+
+pub struct Maker<'a> {
+    pub rng: &'a mut Rng,
+    pub world: &'a World,
+    pub lifecycle: &'a Lifecycle,
+    pub plan: Plan,
+    /// Where exporters send to. Without one there is no network: backends are at hand.
+    pub exits: Vec<Exit>,
+    /// Whether queues may.
+    pub answers_early: bool,
+}
+
+/// A receiver on the network: its host, the tap behind it, and where things come to rest.
+#[derive(Clone)]
+pub struct Exit {
+    pub host: &'static str,
+    pub tap: usize,
+    pub goal: Goal,
+}
 
 /// The pipeline of a seed.
-pub fn pipeline(rng: &mut Rng, world: &World, lifecycle: &Lifecycle) -> Pipeline {
+pub fn pipeline(rng: &mut Rng, world: &World, lifecycle: &Lifecycle, exits: Vec<Exit>) -> Pipeline {
     let mut maker = Maker {
         rng,
         world,
         lifecycle,
         plan: Plan::default(),
+        exits,
+        answers_early: true,
     };
-    let service = maker.trunk();
+    let made = maker.stack(0, 6);
+    let service = maker.finish(made);
     let mut plan = maker.plan;
     plan.text.reverse();
     Pipeline { service, plan }
 }
 
 impl Maker<'_> {
-    fn one_in(&mut self, n: u8) -> bool {
+    pub fn one_in(&mut self, n: u8) -> bool {
         self.rng.u8(0..n) == 0
     }
 
-    fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
-        Duration::from_millis(self.rng.u64(range))
+    pub fn millis(&mut self, range: std::ops::Range<u64>) -> std::time::Duration {
+        std::time::Duration::from_millis(self.rng.u64(range))
     }
 
-    fn say(&mut self, depth: usize, text: String) {
+    pub fn say(&mut self, depth: usize, text: String) {
         self.plan.text.push(format!("{}{text}", "  ".repeat(depth)));
     }
 
-    /// The layers above a junction, if there is one, and all below.
-    fn trunk(&mut self) -> BoxExporter {
-        let junction = self.rng.u8(0..5);
-        let (service, used) = match junction {
-            0 => return self.fanned(),
-            _ => self.stack(0, 6),
+    /// Puts a tap over a layer, and notes which law it keeps.
+    pub fn node(
+        &mut self,
+        service: BoxExporter,
+        name: &str,
+        law: Law,
+        lower: Vec<usize>,
+        goal: Goal,
+    ) -> Made {
+        let place = format!("{name}/{}", self.plan.text.len());
+        let (service, tap) = match (law, name) {
+            (Law::Queue { .. }, _) | (_, "buffer") => {
+                Tap::marking(service, place.as_str(), self.world)
+            }
+            _ => Tap::over(service, place.as_str(), self.world),
         };
-        self.plan.destinations = vec![used];
-        self.plan.needed = 1;
-        self.finish(service)
+        self.plan.nodes.push(Node::new(place, law, tap, lower));
+        Made { service, tap, goal }
     }
 
-    fn fanned(&mut self) -> BoxExporter {
+    /// The way in: counted, and sometimes with the layers of a receiver above.
+    fn finish(&mut self, made: Made) -> BoxExporter {
+        self.plan.goal = made.goal;
+        let (service, tap) = Tap::over(made.service, "entrance", self.world);
+        self.plan.entrance = tap;
+        let mut service = self.lifecycle.layer().layer(service).boxed_exporter();
+        self.say(0, "track".to_owned());
+        if self.one_in(4) {
+            let recorder = Recorder::new();
+            let layer = ObserveLayer::request(recorder.clone());
+            service = layer.layer(service).boxed_exporter();
+            let (watched, tap) = Tap::over(service, "edge", self.world);
+            service = watched;
+            // Below is the lifecycle, which turns requests away without a call.
+            self.plan.nodes.push(Node {
+                recorder: Some(recorder),
+                ..Node::new("edge", Law::Relay, tap, vec![self.plan.entrance])
+            });
+            self.say(0, "observe requests".to_owned());
+        }
+        if self.one_in(4) {
+            let bytes = self.rng.usize(100..3_000);
+            let budget = AdmissionBudget::new(bytes).expect("can work");
+            service = AdmissionLayer::new(budget).layer(service).boxed_exporter();
+            self.say(0, format!("admission {bytes} bytes"));
+        }
+        service
+    }
+
+    /// Layers over a backend or a junction.
+    pub fn stack(&mut self, depth: usize, most: usize) -> Made {
+        let junction = if depth < 2 { self.rng.u8(0..8) } else { 9 };
+        let made = match junction {
+            0 => self.fallback(depth),
+            1 => self.routes(depth),
+            2 => self.fan_out(depth),
+            _ if !self.exits.is_empty() => self.exit(depth),
+            _ => {
+                let (backend, number, text) = Backend::new(self.rng, self.world);
+                self.say(depth, text);
+                let place = format!("above backend {number}");
+                let (service, tap) = Tap::over(backend.boxed_exporter(), place, self.world);
+                Made {
+                    service,
+                    tap,
+                    goal: Goal::Backend(number),
+                }
+            }
+        };
+        self.layers(made, depth, most)
+    }
+
+    fn exit(&mut self, depth: usize) -> Made {
+        let exit = self.exits[self.rng.usize(0..self.exits.len())].clone();
+        let (service, text) = network::exporter(self.rng, exit.host);
+        self.say(depth, text);
+        self.node(service, "exporter", Law::Network, vec![exit.tap], exit.goal)
+    }
+
+    fn fallback(&mut self, depth: usize) -> Made {
+        let primary = self.stack(depth + 1, 2);
+        self.say(depth, "fallback to".to_owned());
+        let secondary = self.stack(depth + 1, 2);
+        let policy = FallbackPolicy::new()
+            .after_unready(self.millis(1..20_000))
+            .probe_interval(self.millis(0..20_000))
+            .probe_timeout(self.millis(1..5_000));
+        self.say(depth, format!("fallback {policy:?} from"));
+        let layer = FallbackLayer::with_policy(secondary.service, policy).expect("can work");
+        let service = layer.layer(primary.service).boxed_exporter();
+        let goal = Goal::Any(vec![primary.goal, secondary.goal]);
+        let lower = vec![primary.tap, secondary.tap];
+        self.node(service, "fallback", Law::Sum, lower, goal)
+    }
+
+    fn routes(&mut self, depth: usize) -> Made {
+        let one = self.stack(depth + 1, 2);
+        self.say(depth, "or to".to_owned());
+        let other = self.stack(depth + 1, 2);
+        let (by, value) = match self.rng.u8(0..3) {
+            0 => (Route::by_tenant(), "t1"),
+            1 => (Route::by_signal(), "logs"),
+            _ => (Route::by_attribute("region"), "eu"),
+        };
+        let goal = Goal::Any(vec![one.goal, other.goal]);
+        let lower = vec![one.tap, other.tap];
+        let routes = by.to(value, one.service);
+        let routes = match self.one_in(4) {
+            true => routes,
+            false => routes.otherwise(other.service),
+        };
+        self.say(depth, format!("{routes:?} to"));
+        let service = routes.build().expect("can work").boxed_exporter();
+        self.node(service, "route", Law::Sum, lower, goal)
+    }
+
+    fn fan_out(&mut self, depth: usize) -> Made {
         let count = self.rng.usize(2..=3);
         let policy = match self.rng.u8(0..4) {
             0 => FanOutPolicy::Quorum(self.rng.usize(1..=count)),
@@ -142,299 +307,38 @@ impl Maker<'_> {
             _ => FanOutPolicy::All,
         };
         let mut branches = Vec::new();
-        let mut destinations = Vec::new();
+        let (mut goals, mut lower) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let (branch, used) = loop {
-                let before = (self.plan.text.len(), self.plan.has_batch);
-                let made = self.stack(1, 3);
-                if !self.plan.has_batch || policy == FanOutPolicy::All {
-                    break made;
-                }
-                self.plan.text.truncate(before.0);
-                self.plan.has_batch = before.1;
-            };
-            self.say(1, "branch".to_owned());
-            branches.push(branch);
-            destinations.push(used);
+            let made = self.stack(depth + 1, 3);
+            self.say(depth + 1, "branch".to_owned());
+            branches.push(made.service);
+            goals.push(made.goal);
+            lower.push(made.tap);
         }
-        self.plan.needed = match policy {
+        let needed = match policy {
             FanOutPolicy::Quorum(needed) => needed,
             FanOutPolicy::All => count,
             _ => 1,
         };
         self.plan.has_fan_out = true;
-        self.say(0, format!("fan-out {policy:?}"));
-        let first = branches.remove(0);
-        let service = FanOutLayer::new(branches)
-            .policy(policy)
-            .layer(first)
-            .boxed_exporter();
-        let service = Tap::over(service, "fan-out", self.world);
-        let all_must = policy == FanOutPolicy::All;
-        let (service, used) = self.layers(service, 0, 3, all_must);
-        for destination in &mut destinations {
-            destination.extend(&used);
-        }
-        self.plan.destinations = destinations;
-        self.finish(service)
-    }
-
-    fn finish(&mut self, service: BoxExporter) -> BoxExporter {
-        let service = Tap::entrance(service, self.world);
-        let service = self.lifecycle.layer().layer(service).boxed_exporter();
-        self.say(0, "track".to_owned());
-        service
-    }
-
-    /// Layers over one or more backends, any of which may take an item.
-    fn stack(&mut self, depth: usize, most: usize) -> (BoxExporter, Vec<usize>) {
-        let junction = if depth < 2 { self.rng.u8(0..6) } else { 9 };
-        let (service, mut used) = match junction {
-            0 => {
-                let (primary, mut used) = self.stack(depth + 1, 2);
-                self.say(depth, "fallback to".to_owned());
-                let (secondary, more) = self.stack(depth + 1, 2);
-                used.extend(more);
-                let policy = FallbackPolicy::new()
-                    .after_unready(self.millis(1..20_000))
-                    .probe_interval(self.millis(0..20_000))
-                    .probe_timeout(self.millis(1..5_000));
-                self.say(depth, format!("fallback {policy:?} from"));
-                let layer = FallbackLayer::with_policy(secondary, policy).expect("can work");
-                (layer.layer(primary).boxed_exporter(), used)
-            }
-            1 => {
-                let (one, mut used) = self.stack(depth + 1, 2);
-                self.say(depth, "or to".to_owned());
-                let (other, more) = self.stack(depth + 1, 2);
-                used.extend(more);
-                let (by, value) = match self.rng.u8(0..3) {
-                    0 => (Route::by_tenant(), "t1"),
-                    1 => (Route::by_signal(), "logs"),
-                    _ => (Route::by_attribute("region"), "eu"),
-                };
-                let routes = by.to(value, one);
-                let routes = match self.one_in(4) {
-                    true => routes,
-                    false => routes.otherwise(other),
-                };
-                self.say(depth, format!("{routes:?} to"));
-                (routes.build().expect("can work").boxed_exporter(), used)
-            }
-            _ => {
-                let (backend, number, text) = Backend::new(self.rng, self.world);
-                self.say(depth, text);
-                (backend.boxed_exporter(), vec![number])
-            }
-        };
-        let service = Tap::over(service, format!("bottom of {used:?}"), self.world);
-        let (service, more) = self.layers(service, depth, most, true);
-        used.extend(more);
-        (service, used)
+        self.say(depth, format!("fan-out {policy:?}"));
+        let service = FanOut::new(branches).policy(policy).boxed_exporter();
+        let goal = Goal::Of(needed, goals);
+        self.node(service, "fan-out", Law::FanOut(policy), lower, goal)
     }
 
     /// Some layers, mostly in the order that suits most pipelines.
-    fn layers(
-        &mut self,
-        mut service: BoxExporter,
-        depth: usize,
-        most: usize,
-        may_batch: bool,
-    ) -> (BoxExporter, Vec<usize>) {
+    fn layers(&mut self, mut made: Made, depth: usize, most: usize) -> Made {
         let mut kinds: Vec<Kind> = Vec::new();
         for _ in 0..self.rng.usize(0..=most) {
             kinds.push(KINDS[self.rng.usize(0..KINDS.len())]);
         }
-        if !may_batch {
-            kinds.retain(|kind| *kind != Kind::Batch);
-        }
         if !self.one_in(3) {
             kinds.sort_by_key(|kind| KINDS.iter().position(|known| known == kind));
         }
-        let mut used = Vec::new();
         for kind in kinds.into_iter().rev() {
-            let (made, text) = self.layer(service, kind, depth, &mut used);
-            self.say(depth, text.clone());
-            let name = text.split([' ', '{']).next().unwrap_or_default();
-            service = Tap::over(made, format!("{name}/{}", self.plan.text.len()), self.world);
+            made = self.layer(made, kind, depth);
         }
-        (service, used)
-    }
-
-    #[allow(clippy::too_many_lines, reason = "one arm a layer")]
-    fn layer(
-        &mut self,
-        inner: BoxExporter,
-        kind: Kind,
-        depth: usize,
-        used: &mut Vec<usize>,
-    ) -> (BoxExporter, String) {
-        match kind {
-            Kind::Admission => {
-                let bytes = self.rng.usize(100..3_000);
-                let budget = AdmissionBudget::new(bytes).expect("can work");
-                let made = AdmissionLayer::new(budget).layer(inner).boxed_exporter();
-                (made, format!("admission {bytes} bytes"))
-            }
-            Kind::Observe => {
-                let layer = ObserveLayer::request(Recorder::new());
-                (layer.layer(inner).boxed_exporter(), "observe".to_owned())
-            }
-            Kind::Queue => self.queue(inner, depth, used),
-            Kind::Batch => {
-                let config = BatchConfig::new()
-                    .max_items(self.rng.u64(1..40))
-                    .max_bytes(self.rng.usize(20..2_000))
-                    .timeout(self.millis(0..3_000))
-                    .max_in_flight(self.rng.usize(1..4))
-                    .max_keys(self.rng.usize(1..5))
-                    .lifecycle(self.lifecycle);
-                self.plan.has_batch = true;
-                self.plan.has_worker = true;
-                let text = format!("batch {config:?}");
-                let layer = BatchLayer::new(config).expect("can work");
-                (layer.layer(inner).boxed_exporter(), text)
-            }
-            Kind::Split => {
-                let mut config = SplitConfig::new()
-                    .isolate_rejected(self.rng.bool())
-                    .max_in_flight(self.rng.usize(1..4))
-                    .learn_limit(self.rng.bool());
-                if self.rng.bool() {
-                    config = config.max_items(self.rng.u64(1..10));
-                }
-                if self.one_in(3) {
-                    config = config.max_bytes(self.rng.usize(1..300));
-                }
-                if self.one_in(3) {
-                    config = config.max_bisections(self.rng.u32(1..5));
-                }
-                let layer = SplitLayer::new(config).expect("can work");
-                (
-                    layer.layer(inner).boxed_exporter(),
-                    format!("split {config:?}"),
-                )
-            }
-            Kind::TotalTimeout => {
-                let time = self.millis(50..40_000);
-                let made = TimeoutLayer::total(time).layer(inner).boxed_exporter();
-                (made, format!("total-timeout {time:?}"))
-            }
-            Kind::AttemptTimeout => {
-                let time = self.millis(50..5_000);
-                let made = TimeoutLayer::attempt(time).layer(inner).boxed_exporter();
-                (made, format!("attempt-timeout {time:?}"))
-            }
-            Kind::TowerTimeout => {
-                let time = self.millis(50..5_000);
-                let made = TowerTimeout::new(time).layer(inner).boxed_exporter();
-                (made, format!("tower-timeout {time:?}"))
-            }
-            Kind::Retry => {
-                let mut policy = RetryPolicy::new()
-                    .initial_backoff(self.millis(10..2_000))
-                    .max_backoff(self.millis(10..10_000))
-                    .max_elapsed(self.millis(100..60_000));
-                if self.one_in(3) {
-                    policy = policy.max_attempts(self.rng.u32(1..6));
-                }
-                if self.rng.bool() {
-                    policy = policy.lifecycle(self.lifecycle);
-                }
-                let text = format!("retry {policy:?}");
-                (RetryLayer::new(policy).layer(inner).boxed_exporter(), text)
-            }
-            Kind::Decoded => {
-                let layer = DecodedLayer::new().logs(|_| {}).metrics(|_| {});
-                (layer.layer(inner).boxed_exporter(), "decoded".to_owned())
-            }
-            Kind::Breaker => {
-                let first = self.millis(1..5_000);
-                let mut policy = CircuitBreakerPolicy::new()
-                    .consecutive_failures(self.rng.u32(1..6))
-                    .open_for(first, first * self.rng.u32(1..5))
-                    .probes(self.rng.u32(1..4))
-                    .probe_timeout(self.millis(1..5_000));
-                if self.rng.bool() {
-                    policy = policy.no_failure_rate();
-                }
-                let pending = self.rng.bool();
-                let text = format!("breaker pending={pending} {policy:?}");
-                let layer = match pending {
-                    true => CircuitBreakerLayer::pending(policy),
-                    false => CircuitBreakerLayer::error(policy),
-                };
-                (layer.expect("can work").layer(inner).boxed_exporter(), text)
-            }
-            Kind::RateLimit => {
-                let rate = 0.5 + self.rng.f64() * 20.0;
-                let limiter = match self.rng.u8(0..3) {
-                    0 => RateLimiter::items_per_second(rate),
-                    1 => RateLimiter::bytes_per_second(rate * 20.0),
-                    _ => RateLimiter::requests_per_second(rate),
-                };
-                let limiter = limiter.expect("can work");
-                let text = format!("rate-limit {limiter:?}");
-                (
-                    RateLimitLayer::new(limiter).layer(inner).boxed_exporter(),
-                    text,
-                )
-            }
-            Kind::Adaptive => {
-                let most = self.rng.usize(1..10);
-                let layer = AdaptiveConcurrencyLayer::builder().max_limit(most).build();
-                let made = layer.expect("can work").layer(inner).boxed_exporter();
-                (made, format!("adaptive up to {most}"))
-            }
-            Kind::Concurrency => {
-                let most = self.rng.usize(1..6);
-                let made = ConcurrencyLimitLayer::new(most).layer(inner);
-                (made.boxed_exporter(), format!("concurrency {most}"))
-            }
-        }
-    }
-
-    fn queue(
-        &mut self,
-        inner: BoxExporter,
-        depth: usize,
-        used: &mut Vec<usize>,
-    ) -> (BoxExporter, String) {
-        let initial = self.millis(1..3_000);
-        let mut config = QueueConfig::new()
-            .concurrency(self.rng.usize(1..5))
-            .initial_backoff(initial)
-            .max_backoff(initial * self.rng.u32(1..5))
-            .max_requests(self.rng.usize(1..20))
-            .max_bytes(self.rng.usize(500..20_000))
-            .overflow(match self.rng.u8(0..3) {
-                0 => Overflow::Block,
-                1 => Overflow::RejectNew,
-                _ => Overflow::DropOldest,
-            })
-            .lifecycle(self.lifecycle);
-        if self.rng.bool() {
-            config = config.acknowledge(Acknowledge::OnEnqueue);
-            self.plan.answers_early = true;
-        }
-        // One bound at least: a timeout below may be shorter than the backend is slow, for ever.
-        let bounds = self.rng.u8(0..3);
-        if bounds < 2 {
-            config = config.max_redeliveries(self.rng.u32(0..6));
-        }
-        if bounds > 0 {
-            config = config.max_age(self.millis(100..60_000));
-        }
-        if self.one_in(3) {
-            let (backend, number, text) = Backend::new(self.rng, self.world);
-            self.say(depth, format!("dead letters to {text}"));
-            used.push(number);
-            let place: Arc<str> = format!("dead letters {number}").into();
-            config = config.dead_letter(Tap::over(backend.boxed_exporter(), place, self.world));
-        }
-        self.plan.has_worker = true;
-        let text = format!("queue {config:?}");
-        let layer = QueueLayer::new(config).expect("can work");
-        (layer.layer(inner).boxed_exporter(), text)
+        made
     }
 }

@@ -19,18 +19,13 @@ use super::{
 };
 
 /// Longer than any schedule and all its waits.
-const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
+pub const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What a caller knows of its request.
-pub enum Ending {
+enum Ending {
     Answered(Result<ExportResponse, ExportError>),
     /// The caller went away, or a panic of the backend reached it: it still has the telemetry.
     Left,
-}
-
-pub struct Outcome {
-    pub ids: Vec<u64>,
-    pub ending: Ending,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -38,6 +33,9 @@ pub struct Totals {
     pub items: u64,
     pub requests: u64,
     pub duplicates: u64,
+    /// Calls that were checked, layer by layer.
+    pub calls: u64,
+    /// Runs in which every count is the number of items that it is about.
     pub exact: u64,
     pub workers: u64,
 }
@@ -49,17 +47,31 @@ pub struct Violation {
 }
 
 /// Everything that was seen, to be judged.
-pub struct Seen {
+pub struct Run {
     pub plan: Plan,
-    pub outcomes: Vec<Outcome>,
+    pub requests: u64,
+    pub items: u64,
     pub at_shutdown: Option<DrainReport>,
+    /// When a shutdown ran out of time: what ends later is counted by then.
+    pub closed: Option<Duration>,
     pub last: DrainReport,
     pub broken_sums: Vec<String>,
     pub world: World,
 }
 
+/// How much of a run is to be known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Detail {
+    /// Whether it kept the law.
+    Result,
+    /// What happened, if it did not.
+    Trail,
+    /// What happened in any case.
+    Everything,
+}
+
 /// Runs a seed.
-pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+pub fn run(seed: u64, detail: Detail) -> Result<Totals, Violation> {
     // The layers draw their waits from the generator of the thread.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,17 +79,57 @@ pub fn run(seed: u64, verbose: bool) -> Result<Totals, Violation> {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(simulate(seed, verbose))
+    runtime.block_on(simulate(seed, detail))
 }
 
-async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
+async fn simulate(seed: u64, detail: Detail) -> Result<Totals, Violation> {
     let mut rng = Rng::with_seed(seed);
-    let world = World::new();
+    let world = World::new(detail);
     let lifecycle = Lifecycle::new();
-    let Pipeline { service, plan } = pipeline(&mut rng, &world, &lifecycle);
-    if verbose {
-        println!("{}", plan.text.join("\n"));
+    let pipeline = pipeline(&mut rng, &world, &lifecycle, Vec::new());
+    let run = drive(rng, &world, &lifecycle, pipeline, no_task_is_left()).await?;
+    finished(&run, detail)
+}
+
+/// All handles are gone: workers deliver what they have, and end. Whether they do.
+async fn no_task_is_left() -> bool {
+    let mut wait = Duration::from_millis(10);
+    while tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+        > 0
+    {
+        if wait > PATIENCE {
+            return false;
+        }
+        sleep(wait).await;
+        wait *= 2;
     }
+    true
+}
+
+/// Compares what was seen with the law.
+pub fn finished(run: &Run, detail: Detail) -> Result<Totals, Violation> {
+    if detail == Detail::Everything {
+        println!("pipeline, outermost first:\n{}\n", run.plan.text.join("\n"));
+        println!("{}", run.world.see().trail(None));
+    }
+    check::judge(run).map_err(|(what, id)| Violation {
+        what,
+        plan: run.plan.text.clone(),
+        trail: run.world.see().trail(id),
+    })
+}
+
+/// Callers, a flush or a shutdown, and the wait until all is settled.
+pub async fn drive(
+    mut rng: Rng,
+    world: &World,
+    lifecycle: &Lifecycle,
+    pipeline: Pipeline,
+    settled: impl Future<Output = bool>,
+) -> Result<Run, Violation> {
+    let Pipeline { service, plan } = pipeline;
     let mut callers = Vec::new();
     let mut next = 1;
     for number in 0..rng.usize(1..=4) {
@@ -98,17 +150,17 @@ async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
         service = None;
     }
     let mut broken_sums = Vec::new();
+    let mut closed = None;
     let at_shutdown = match shutdown {
         Some((at, deadline)) => {
             sleep(at).await;
             broken_sums.extend(check::sum(&lifecycle.report(), "before shutdown"));
-            world.note(
-                &"lifecycle".into(),
-                format!("shutdown within {deadline:?}"),
-                &[],
-            );
+            world.note(&"lifecycle".into(), &[], || {
+                format!("shutdown within {deadline:?}")
+            });
             let report = lifecycle.shutdown(deadline).await;
-            world.note(&"lifecycle".into(), format!("{report:?}"), &[]);
+            closed = (!report.complete).then(|| world.now());
+            world.note(&"lifecycle".into(), &[], || format!("{report:?}"));
             broken_sums.extend(check::sum(&report, "at shutdown"));
             Some(report)
         }
@@ -130,52 +182,30 @@ async fn simulate(seed: u64, verbose: bool) -> Result<Totals, Violation> {
         plan: plan.text.clone(),
         trail: world.see().trail(None),
     };
-    let mut outcomes = Vec::new();
+    let mut requests = 0;
     for caller in callers {
         match timeout(PATIENCE, caller).await {
-            Ok(Ok(done)) => outcomes.extend(done),
+            Ok(Ok(done)) => requests += done,
             Ok(Err(error)) => return Err(violation(format!("a caller: {error}"), &plan)),
             Err(_) => return Err(violation("a caller still waits".to_owned(), &plan)),
         }
     }
-    // All handles are gone: workers deliver what they have, and end.
-    let mut wait = Duration::from_millis(10);
-    while tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
-        > 0
-    {
-        if wait > PATIENCE {
-            return Err(violation("a worker does not end".to_owned(), &plan));
-        }
-        sleep(wait).await;
-        wait *= 2;
+    if !settled.await {
+        return Err(violation("a worker does not end".to_owned(), &plan));
     }
     let last = lifecycle.report();
-    world.note(&"lifecycle".into(), format!("{last:?}"), &[]);
+    world.note(&"lifecycle".into(), &[], || format!("{last:?}"));
     broken_sums.extend(check::sum(&last, "at the end"));
-    if verbose {
-        println!("{}", world.see().trail(None));
-    }
-    let seen = Seen {
+    Ok(Run {
         plan,
-        outcomes,
+        requests,
+        items,
         at_shutdown,
+        closed,
         last,
         broken_sums,
         world: world.clone(),
-    };
-    match check::judge(&seen) {
-        Ok(mut totals) => {
-            totals.items = items;
-            Ok(totals)
-        }
-        Err((what, id)) => Err(Violation {
-            what,
-            plan: seen.plan.text.clone(),
-            trail: world.see().trail(id),
-        }),
-    }
+    })
 }
 
 struct Work {
@@ -212,14 +242,9 @@ fn plan_caller(rng: &mut Rng, next: &mut u64) -> Vec<Work> {
     out
 }
 
-async fn caller(
-    number: usize,
-    service: BoxExporter,
-    work: Vec<Work>,
-    world: World,
-) -> Vec<Outcome> {
+async fn caller(number: usize, service: BoxExporter, work: Vec<Work>, world: World) -> u64 {
     let mut fired = Vec::new();
-    let mut out = Vec::new();
+    let mut done = 0;
     for work in work {
         sleep(work.wait).await;
         let place = format!("caller {number}").into();
@@ -227,26 +252,26 @@ async fn caller(
         let world = world.clone();
         let ids = work.ids;
         let task = async move {
-            world.note(&place, "comes", &ids);
+            world.note(&place, &ids, || "comes".to_owned());
             let ending = call.await;
-            let text = match &ending {
+            world.note(&place, &ids, || match &ending {
                 Ending::Answered(result) => describe(0, result),
                 Ending::Left => "left".to_owned(),
-            };
-            world.note(&place, text, &ids);
-            Outcome { ids, ending }
+            });
         };
         if work.fire {
             fired.push(tokio::spawn(task));
         } else {
-            out.push(task.await);
+            task.await;
+            done += 1;
         }
     }
     drop(service);
     for task in fired {
-        out.push(task.await.expect("panics are caught"));
+        task.await.expect("panics are caught");
+        done += 1;
     }
-    out
+    done
 }
 
 async fn one(

@@ -20,7 +20,8 @@ pin_project! {
     where
         S: Service<ExportRequest>,
     {
-        service: S,
+        // None once nothing more is sent.
+        service: Option<S>,
         // Whether `service` said that it is ready and was not called since.
         ready: bool,
         // One piece at a time needs no allocation.
@@ -63,7 +64,7 @@ impl<S: Service<ExportRequest>> ResponseFuture<S> {
             piece: first,
         };
         Self {
-            service,
+            service: Some(service),
             ready: false,
             one: Some(one),
             more: None,
@@ -98,11 +99,19 @@ where
             let in_flight =
                 usize::from(this.one.is_some()) + this.more.as_ref().map_or(0, |more| more.len());
 
+            // It may stand in line for a permit, or have one, that a piece under way waits for.
+            if this.work.has_stopped() {
+                *this.service = None;
+            }
+
             // Waiting => under way, when there is room and the service is ready. It is not asked
             // unless there is something to send: a reservation would keep others waiting.
-            if this.work.has_next() && in_flight < this.work.max_in_flight() {
+            if let Some(service) = this.service.as_mut()
+                && this.work.has_next()
+                && in_flight < this.work.max_in_flight()
+            {
                 if !*this.ready {
-                    match ready!(this.service.poll_ready(cx)) {
+                    match ready!(service.poll_ready(cx)) {
                         Ok(()) => *this.ready = true,
                         Err(error) => {
                             this.work.stop(error.into());
@@ -113,7 +122,7 @@ where
                 if let Some(piece) = this.work.next() {
                     *this.ready = false;
                     let running = Running {
-                        inner: this.service.call(piece.clone()),
+                        inner: service.call(piece.clone()),
                         piece,
                     };
                     if this.one.is_none() {

@@ -89,6 +89,11 @@ impl Work {
         })
     }
 
+    /// Whether nothing more is sent, whatever comes back.
+    pub(super) const fn has_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
     /// Sends nothing more.
     pub(super) fn stop(&mut self, error: ExportError) {
         let Some(first) = self.stopped.take() else {
