@@ -24,6 +24,8 @@ mod file;
 mod influxdb;
 #[path = "encoders/jaeger.rs"]
 mod jaeger;
+#[path = "encoders/remote_write.rs"]
+mod remote_write;
 #[path = "encoders/zipkin/mod.rs"]
 mod zipkin;
 
@@ -33,6 +35,7 @@ fn main() {
     let mut groups = vec![tcp::group(), syslog::group()];
     groups.extend(jaeger::groups());
     groups.extend(influxdb::groups());
+    groups.extend(remote_write::groups());
     groups.extend(zipkin::groups());
     groups.extend(file::groups());
     table::run(groups);

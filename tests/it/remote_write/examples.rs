@@ -222,7 +222,11 @@ fn each_type_becomes_its_series() {
     ];
     for (name, value, start, kind) in &floats {
         let series = found(name);
-        assert_eq!(series.samples, [(f64::to_bits(*value), T, *start)], "{name}");
+        assert_eq!(
+            series.samples,
+            [(f64::to_bits(*value), T, *start)],
+            "{name}"
+        );
         assert_eq!(series.metadata.as_ref().expect("always").0, *kind, "{name}");
     }
     // And the stale one and the native one.

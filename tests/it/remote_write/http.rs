@@ -87,9 +87,18 @@ impl Receiver {
                     series.iter().map(of).sum::<usize>().to_string()
                 };
                 let headers = vec![
-                    ("x-prometheus-remote-write-samples-written", count(|one| one.samples.len())),
-                    ("x-prometheus-remote-write-histograms-written", count(|one| one.histograms.len())),
-                    ("x-prometheus-remote-write-exemplars-written", count(|one| one.exemplars.len())),
+                    (
+                        "x-prometheus-remote-write-samples-written",
+                        count(|one| one.samples.len()),
+                    ),
+                    (
+                        "x-prometheus-remote-write-histograms-written",
+                        count(|one| one.histograms.len()),
+                    ),
+                    (
+                        "x-prometheus-remote-write-exemplars-written",
+                        count(|one| one.exemplars.len()),
+                    ),
                 ];
                 (204, headers, "")
             }
@@ -125,7 +134,10 @@ impl Receiver {
     }
 
     fn versions(&self) -> Vec<Protocol> {
-        self.messages().into_iter().map(|(protocol, _)| protocol).collect()
+        self.messages()
+            .into_iter()
+            .map(|(protocol, _)| protocol)
+            .collect()
     }
 
     /// The names of the series of each message.
@@ -143,12 +155,17 @@ fn protocol(parts: &Parts) -> Protocol {
 }
 
 fn read_body(protocol: Protocol, body: &[u8]) -> Vec<Series> {
-    let message = snap::raw::Decoder::new().decompress_vec(body).expect("a block");
+    let message = snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .expect("a block");
     read(protocol, &message)
 }
 
 fn written(samples: u64) -> Vec<(&'static str, String)> {
-    vec![("x-prometheus-remote-write-samples-written", samples.to_string())]
+    vec![(
+        "x-prometheus-remote-write-samples-written",
+        samples.to_string(),
+    )]
 }
 
 fn builder() -> PrometheusRemoteWriteBuilder {
@@ -163,7 +180,10 @@ fn points(keys: std::ops::Range<usize>) -> ExportRequest {
             format!(r#"{{"timeUnixNano":"1700000000000000000","asInt":"1","attributes":[{attributes}]}}"#)
         })
         .collect();
-    metrics(&format!(r#"{{"name":"x","gauge":{{"dataPoints":[{}]}}}}"#, points.join(",")))
+    metrics(&format!(
+        r#"{{"name":"x","gauge":{{"dataPoints":[{}]}}}}"#,
+        points.join(",")
+    ))
 }
 
 /// The values of label `k` in a request.
@@ -185,10 +205,16 @@ async fn exporter_with(
     builder: PrometheusRemoteWriteBuilder,
 ) -> PrometheusRemoteWriteExporter {
     let address = serve(receiver.router()).await;
-    builder.endpoint(format!("http://{address}")).build().expect("valid")
+    builder
+        .endpoint(format!("http://{address}"))
+        .build()
+        .expect("valid")
 }
 
-async fn export(receiver: &Receiver, request: ExportRequest) -> Result<ExportResponse, ExportError> {
+async fn export(
+    receiver: &Receiver,
+    request: ExportRequest,
+) -> Result<ExportResponse, ExportError> {
     exporter(receiver).await.oneshot(request).await
 }
 
@@ -212,13 +238,20 @@ async fn what_stands_in_a_request() {
             .build()
             .expect("valid");
         let response = exporter.oneshot(points(0..3)).await.expect("delivered");
-        assert_eq!((response.delivered_items(), response.rejected_items()), (3, 0));
-        let destination = format!("prometheus-remote-write exporter (http://{address}/api/v1/write)");
+        assert_eq!(
+            (response.delivered_items(), response.rejected_items()),
+            (3, 0)
+        );
+        let destination =
+            format!("prometheus-remote-write exporter (http://{address}/api/v1/write)");
         assert_eq!(response.destination(), Some(destination.as_str()));
         assert_eq!(response.message(), None);
 
         let (parts, body) = receiver.seen.lock().expect("no panic").remove(0);
-        assert_eq!((parts.method.as_str(), parts.uri.path()), ("POST", "/api/v1/write"));
+        assert_eq!(
+            (parts.method.as_str(), parts.uri.path()),
+            ("POST", "/api/v1/write")
+        );
         let header = |name: &str| parts.headers.get(name)?.to_str().ok();
         assert_eq!(header("content-type"), Some(content_type));
         assert_eq!(header("content-encoding"), Some("snappy"));
@@ -226,7 +259,11 @@ async fn what_stands_in_a_request() {
         // user:p@ss
         assert_eq!(header("authorization"), Some("Basic dXNlcjpwQHNz"));
         assert_eq!(header("x-scope-orgid"), Some("blue"));
-        assert!(header("user-agent").expect("there").starts_with("shop/1.2 tower-otlp/"));
+        assert!(
+            header("user-agent")
+                .expect("there")
+                .starts_with("shop/1.2 tower-otlp/")
+        );
         // The block format begins with a length, the framing format with ff 06.
         assert_ne!(body.first_chunk(), Some(&[0xff, 0x06]));
         assert_eq!(read_body(protocol(&parts), &body).len(), 3);
@@ -244,9 +281,19 @@ async fn each_status_means_what_the_protocol_says() {
         (413, vec![], ErrorKind::TooLarge, RetryAdvice::Never),
         (422, after(), ErrorKind::Rejected, RetryAdvice::Never),
         (429, vec![], ErrorKind::Throttled, RetryAdvice::Backoff),
-        (429, after(), ErrorKind::Throttled, RetryAdvice::After(Duration::from_secs(7))),
+        (
+            429,
+            after(),
+            ErrorKind::Throttled,
+            RetryAdvice::After(Duration::from_secs(7)),
+        ),
         (500, vec![], ErrorKind::Unavailable, RetryAdvice::Backoff),
-        (503, after(), ErrorKind::Unavailable, RetryAdvice::After(Duration::from_secs(7))),
+        (
+            503,
+            after(),
+            ErrorKind::Unavailable,
+            RetryAdvice::After(Duration::from_secs(7)),
+        ),
         (504, vec![], ErrorKind::Timeout, RetryAdvice::Backoff),
         (302, vec![], ErrorKind::Rejected, RetryAdvice::Never),
     ] {
@@ -254,7 +301,11 @@ async fn each_status_means_what_the_protocol_says() {
         let exporter = exporter_with(&receiver, builder().version(RemoteWriteVersion::V1)).await;
         let error = exporter.oneshot(points(0..2)).await.expect_err("refused");
         assert_eq!((error.kind(), error.retry()), (kind, retry), "{status}");
-        assert!(error.to_string().starts_with("prometheus-remote-write exporter (http://127"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("prometheus-remote-write exporter (http://127")
+        );
         assert!(error.remainder().is_none(), "all of it");
         assert_eq!(receiver.versions().len(), 1, "nothing is tried twice");
     }
@@ -263,10 +314,15 @@ async fn each_status_means_what_the_protocol_says() {
 #[tokio::test]
 async fn a_row_of_the_table_may_be_replaced() {
     let receiver = Receiver::answering([(408, vec![], "")]);
-    let builder = builder()
-        .version(RemoteWriteVersion::V1)
-        .on_status(408, ErrorKind::Timeout, RetryAdvice::Backoff);
-    let error = exporter_with(&receiver, builder).await.oneshot(points(0..1)).await;
+    let builder = builder().version(RemoteWriteVersion::V1).on_status(
+        408,
+        ErrorKind::Timeout,
+        RetryAdvice::Backoff,
+    );
+    let error = exporter_with(&receiver, builder)
+        .await
+        .oneshot(points(0..1))
+        .await;
     assert!(error.expect_err("refused").is_retryable());
 }
 
@@ -277,15 +333,24 @@ async fn out_of_order_comes_with_advice() {
     let error = exporter.oneshot(points(0..1)).await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Rejected);
     let text = error.to_string();
-    assert!(text.contains("out of order sample") && text.contains("ConcurrencyLimit"), "{text}");
+    assert!(
+        text.contains("out of order sample") && text.contains("ConcurrencyLimit"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn what_was_not_written_is_rejected_and_counted() {
     let receiver = Receiver::answering([(200, written(3), "")]);
     let response = export(&receiver, points(0..5)).await.expect("taken");
-    assert_eq!((response.delivered_items(), response.rejected_items()), (3, 2));
-    assert_eq!(response.message(), Some("the receiver wrote 3 of 5 samples"));
+    assert_eq!(
+        (response.delivered_items(), response.rejected_items()),
+        (3, 2)
+    );
+    assert_eq!(
+        response.message(),
+        Some("the receiver wrote 3 of 5 samples")
+    );
 }
 
 #[tokio::test]
@@ -296,15 +361,26 @@ async fn a_histogram_that_lost_samples_is_one_point() {
     );
     let receiver = Receiver::answering([(200, written(1), "")]);
     let response = export(&receiver, request).await.expect("taken");
-    assert_eq!((response.delivered_items(), response.rejected_items()), (0, 1));
-    assert_eq!(response.message(), Some("the receiver wrote 1 of 5 samples"));
+    assert_eq!(
+        (response.delivered_items(), response.rejected_items()),
+        (0, 1)
+    );
+    assert_eq!(
+        response.message(),
+        Some("the receiver wrote 1 of 5 samples")
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_says_what_was_written_of_it() {
     let receiver = Receiver::answering([(400, written(3), "bad sample")]);
     let error = export(&receiver, points(0..5)).await.expect_err("refused");
-    assert!(error.message().contains("bad sample (the receiver wrote 3 of 5 samples)"), "{error}");
+    assert!(
+        error
+            .message()
+            .contains("bad sample (the receiver wrote 3 of 5 samples)"),
+        "{error}"
+    );
     assert_eq!(receiver.versions(), [Protocol::V2], "it knows 2.0");
 }
 
@@ -316,13 +392,23 @@ async fn points_that_cannot_be_carried_are_counted() {
         {"name":"x","gauge":{"dataPoints":[{"asInt":"1"}]}}"#,
     );
     let response = export(&receiver, request).await.expect("delivered");
-    assert_eq!((response.delivered_items(), response.rejected_items()), (1, 2));
+    assert_eq!(
+        (response.delivered_items(), response.rejected_items()),
+        (1, 2)
+    );
     let message = response.message().expect("why");
-    assert!(message.starts_with("2 points cannot be sent, the first: metric `s`: it has delta"), "{message}");
+    assert!(
+        message.starts_with("2 points cannot be sent, the first: metric `s`: it has delta"),
+        "{message}"
+    );
     // Nothing to send is no request.
-    let request = metrics(r#"{"name":"s","sum":{"aggregationTemporality":1,"dataPoints":[{"asInt":"1"}]}}"#);
+    let request =
+        metrics(r#"{"name":"s","sum":{"aggregationTemporality":1,"dataPoints":[{"asInt":"1"}]}}"#);
     let response = export(&receiver, request).await.expect("nothing to do");
-    assert_eq!((response.delivered_items(), response.rejected_items()), (0, 1));
+    assert_eq!(
+        (response.delivered_items(), response.rejected_items()),
+        (0, 1)
+    );
     assert_eq!(receiver.versions().len(), 1);
 }
 
@@ -333,8 +419,15 @@ async fn a_receiver_that_swallows_2_0_gets_1_0_from_then_on() {
         let receiver = Receiver::new(v2);
         let exporter = exporter(&receiver).await;
         for round in 0..3 {
-            let response = exporter.clone().oneshot(points(0..2)).await.expect("delivered");
-            assert_eq!((response.delivered_items(), response.rejected_items()), (2, 0));
+            let response = exporter
+                .clone()
+                .oneshot(points(0..2))
+                .await
+                .expect("delivered");
+            assert_eq!(
+                (response.delivered_items(), response.rejected_items()),
+                (2, 0)
+            );
             assert_eq!(receiver.versions().len(), round + 2);
         }
         assert_eq!(
@@ -349,17 +442,36 @@ async fn a_receiver_that_swallows_2_0_gets_1_0_from_then_on() {
 async fn a_receiver_of_2_0_that_says_400_means_the_data() {
     let receiver = Receiver::answering([]);
     let exporter = exporter(&receiver).await;
-    exporter.clone().oneshot(points(0..1)).await.expect("delivered");
-    receiver.script.lock().expect("no panic").push_back((400, vec![], "bad"));
-    let error = exporter.clone().oneshot(points(0..1)).await.expect_err("refused");
+    exporter
+        .clone()
+        .oneshot(points(0..1))
+        .await
+        .expect("delivered");
+    receiver
+        .script
+        .lock()
+        .expect("no panic")
+        .push_back((400, vec![], "bad"));
+    let error = exporter
+        .clone()
+        .oneshot(points(0..1))
+        .await
+        .expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert_eq!(receiver.versions(), [Protocol::V2, Protocol::V2]);
     // One that has never taken 2.0 and refuses 1.0 too has not shown what it knows.
     let receiver = Receiver::answering([(400, vec![], "bad"), (400, vec![], "bad")]);
     let exporter = self::exporter(&receiver).await;
-    exporter.clone().oneshot(points(0..1)).await.expect_err("refused");
+    exporter
+        .clone()
+        .oneshot(points(0..1))
+        .await
+        .expect_err("refused");
     exporter.oneshot(points(0..1)).await.expect("delivered");
-    assert_eq!(receiver.versions(), [Protocol::V2, Protocol::V1, Protocol::V2]);
+    assert_eq!(
+        receiver.versions(),
+        [Protocol::V2, Protocol::V1, Protocol::V2]
+    );
 }
 
 #[tokio::test]
@@ -367,10 +479,18 @@ async fn a_fixed_version_does_not_fall_back() {
     for v2 in [V2::Ignores, V2::Refuses(415)] {
         let receiver = Receiver::new(v2);
         let exporter = exporter_with(&receiver, builder().version(RemoteWriteVersion::V2)).await;
-        let error = exporter.oneshot(points(0..1)).await.expect_err("not understood");
+        let error = exporter
+            .oneshot(points(0..1))
+            .await
+            .expect_err("not understood");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(!error.is_retryable());
-        assert!(error.to_string().contains("set the version to `auto` or `1`"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("set the version to `auto` or `1`"),
+            "{error}"
+        );
         assert_eq!(receiver.versions(), [Protocol::V2]);
     }
 }
@@ -380,10 +500,17 @@ async fn other_signals_are_refused_at_once() {
     let receiver = Receiver::new(V2::Takes);
     let exporter = exporter(&receiver).await;
     for signal in [Signal::Traces, Signal::Logs] {
-        let error = exporter.clone().oneshot(telemetry(signal, 2)).await.expect_err("refused");
+        let error = exporter
+            .clone()
+            .oneshot(telemetry(signal, 2))
+            .await
+            .expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         let text = error.to_string();
-        assert!(text.contains("prometheus-remote-write") && text.contains(signal.as_str()), "{text}");
+        assert!(
+            text.contains("prometheus-remote-write") && text.contains(signal.as_str()),
+            "{text}"
+        );
     }
     assert!(receiver.versions().is_empty());
 }
@@ -393,7 +520,11 @@ async fn a_large_request_is_several_messages_and_a_retry_sends_the_rest() {
     // The second one fails, and the third is not sent.
     let receiver = Receiver::answering([(204, written(4), ""), (503, vec![], "busy")]);
     let exporter = exporter_with(&receiver, builder().max_samples(4)).await;
-    let error = exporter.clone().oneshot(points(0..10)).await.expect_err("busy");
+    let error = exporter
+        .clone()
+        .oneshot(points(0..10))
+        .await
+        .expect_err("busy");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.progress().expect("some").delivered_items(), 4);
     let remainder = error.remainder().expect("some").clone();
@@ -406,11 +537,20 @@ async fn a_large_request_is_several_messages_and_a_retry_sends_the_rest() {
 
 #[tokio::test]
 async fn a_refused_message_does_not_stop_the_others() {
-    let receiver =
-        Receiver::answering([(204, written(4), ""), (400, vec![], "bad"), (204, written(2), "")]);
+    let receiver = Receiver::answering([
+        (204, written(4), ""),
+        (400, vec![], "bad"),
+        (204, written(2), ""),
+    ]);
     let exporter = exporter_with(&receiver, builder().max_samples(4)).await;
-    let error = exporter.oneshot(points(0..10)).await.expect_err("refused in part");
-    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Rejected, false));
+    let error = exporter
+        .oneshot(points(0..10))
+        .await
+        .expect_err("refused in part");
+    assert_eq!(
+        (error.kind(), error.is_retryable()),
+        (ErrorKind::Rejected, false)
+    );
     assert_eq!(error.progress().expect("some").delivered_items(), 6);
     assert_eq!(keys(error.remainder().expect("some")), ["4", "5", "6", "7"]);
 }
@@ -429,13 +569,17 @@ async fn a_split_above_halves_what_is_too_large() {
             let mut response = Response::builder().status(status);
             if status == 204 {
                 inner.seen.lock().expect("no panic").push((parts, body));
-                response = response.header("x-prometheus-remote-write-samples-written", series.len());
+                response =
+                    response.header("x-prometheus-remote-write-samples-written", series.len());
             }
             response.body(Body::empty()).expect("a response")
         }
     });
     let address = serve(router).await;
-    let exporter = builder().endpoint(format!("http://{address}")).build().expect("valid");
+    let exporter = builder()
+        .endpoint(format!("http://{address}"))
+        .build()
+        .expect("valid");
     let pipeline = ServiceBuilder::new()
         .layer(SplitLayer::new(SplitConfig::default()).expect("valid"))
         .service(exporter);
@@ -465,7 +609,11 @@ async fn shards_go_side_by_side_and_share_no_series() {
         .build()
         .expect("valid");
     for _ in 0..2 {
-        let response = exporter.clone().oneshot(points(0..40)).await.expect("delivered");
+        let response = exporter
+            .clone()
+            .oneshot(points(0..40))
+            .await
+            .expect("delivered");
         assert_eq!(response.delivered_items(), 40);
     }
     let mut homes: BTreeMap<String, usize> = BTreeMap::new();
@@ -520,7 +668,10 @@ async fn one_request_at_a_time() {
 #[tokio::test]
 async fn nobody_is_there() {
     let address = nobody().await;
-    let exporter = builder().endpoint(format!("http://{address}")).build().expect("valid");
+    let exporter = builder()
+        .endpoint(format!("http://{address}"))
+        .build()
+        .expect("valid");
     let error = exporter.oneshot(points(0..1)).await.expect_err("nobody");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.is_retryable());
@@ -537,7 +688,10 @@ async fn a_connection_that_breaks_is_tried_again() {
             let _ = socket.write_all(b"HTTP/1.1 20").await;
         }
     });
-    let exporter = builder().endpoint(format!("http://{address}")).build().expect("valid");
+    let exporter = builder()
+        .endpoint(format!("http://{address}"))
+        .build()
+        .expect("valid");
     let error = exporter.oneshot(points(0..1)).await.expect_err("broken");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.is_retryable());
@@ -556,7 +710,10 @@ async fn a_body_that_breaks_off_does_not_undo_its_status() {
                 .await;
         }
     });
-    let exporter = builder().endpoint(format!("http://{address}")).build().expect("valid");
+    let exporter = builder()
+        .endpoint(format!("http://{address}"))
+        .build()
+        .expect("valid");
     let response = exporter.oneshot(points(0..1)).await.expect("taken");
     assert_eq!(response.delivered_items(), 1);
 }
@@ -585,11 +742,17 @@ async fn over_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, &authority.pem).expect("written");
-    let url = format!("prometheus+rws://{address}/x?proxy=none&ca={}", ca.display());
+    let url = format!(
+        "prometheus+rws://{address}/x?proxy=none&ca={}",
+        ca.display()
+    );
     let exporter = from_url(&url).expect("valid");
     let response = exporter.oneshot(points(0..2)).await.expect("delivered");
     assert_eq!(response.delivered_items(), 2);
-    assert_eq!(receiver.seen.lock().expect("no panic")[0].0.uri.path(), "/x");
+    assert_eq!(
+        receiver.seen.lock().expect("no panic")[0].0.uri.path(),
+        "/x"
+    );
 }
 
 #[tokio::test]
@@ -621,7 +784,10 @@ fn headers_of_the_protocol_cannot_be_set() {
     ] {
         let error = builder().header(name, "x").build().expect_err(name);
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("is set by the exporter"), "{error}");
+        assert!(
+            error.to_string().contains("is set by the exporter"),
+            "{error}"
+        );
     }
     for name in ["", "__name__", "a.b", "0a"] {
         let options = EncodeOptions::default().external_label(name, "x");
@@ -642,9 +808,15 @@ async fn a_url_sets_every_option() {
          &histograms=native&exponential_histograms=classic"
     );
     let exporter = from_url(&url).expect("valid");
-    exporter.oneshot(gauge(&[("a.b", "c")])).await.expect("delivered");
+    exporter
+        .oneshot(gauge(&[("a.b", "c")]))
+        .await
+        .expect("delivered");
     assert_eq!(receiver.versions(), [Protocol::V1]);
-    assert_eq!(receiver.names(), [[r#"ns_x{a.b="c",cluster="eu",replica="a"}"#]]);
+    assert_eq!(
+        receiver.names(),
+        [[r#"ns_x{a.b="c",cluster="eu",replica="a"}"#]]
+    );
 
     for (bad, word) in [
         ("version=3", "version"),
@@ -657,7 +829,9 @@ async fn a_url_sets_every_option() {
         ("compression=gzip", "compression"),
         ("header.content-encoding=gzip", "content-encoding"),
     ] {
-        let error = from_url(&format!("prometheus+rw://h?{bad}")).map(|_| ()).expect_err(bad);
+        let error = from_url(&format!("prometheus+rw://h?{bad}"))
+            .map(|_| ())
+            .expect_err(bad);
         assert!(error.to_string().contains(word), "{error}");
     }
 }
