@@ -26,6 +26,8 @@ mod file;
 mod influxdb;
 #[path = "encoders/jaeger.rs"]
 mod jaeger;
+#[path = "encoders/remote_write.rs"]
+mod remote_write;
 #[path = "encoders/zipkin/mod.rs"]
 mod zipkin;
 
@@ -36,6 +38,7 @@ fn main() {
     groups.extend(jaeger::groups());
     groups.extend(elasticsearch::groups());
     groups.extend(influxdb::groups());
+    groups.extend(remote_write::groups());
     groups.extend(zipkin::groups());
     groups.extend(file::groups());
     table::run(groups);

@@ -69,6 +69,7 @@
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
 //! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
 //! | `elasticsearch` | the exporter to Elasticsearch and OpenSearch |
+//! | `prometheus-remote-write` | the Prometheus remote write exporter |
 //! | `influxdb` | the InfluxDB exporter |
 //! | `console` | the console exporter |
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |

@@ -13,6 +13,9 @@ mod generate;
 #[path = "../../tests/it/support/jaeger_idl.rs"]
 #[allow(dead_code, reason = "the encoders alone are measured against it")]
 pub(crate) mod jaeger_idl;
+#[path = "../../tests/it/support/remote_write.rs"]
+#[allow(dead_code, reason = "the encoders alone are measured against it")]
+pub(crate) mod remote_write;
 #[path = "../../tests/it/support/respell.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod respell;

@@ -18,6 +18,7 @@
 //! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
 //! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
 //! | `elasticsearch::ElasticsearchExporter` | all | `elasticsearch+http://`, `elasticsearch+https://`, `opensearch+http://`, `opensearch+https://` |
+//! | `prometheus::remote_write::PrometheusRemoteWriteExporter` | metrics | `prometheus+rw://`, `prometheus+rws://` |
 //! | `influxdb::InfluxDbExporter` | all | `influxdb+http://`, `influxdb+https://` |
 //! | `file::FileExporter` | all | `file://` |
 //! | `console::ConsoleExporter` | all | `console:` |

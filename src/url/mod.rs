@@ -24,6 +24,8 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "prometheus-remote-write")]
+mod prometheus_remote_write;
 #[cfg(feature = "_socket")]
 mod socket;
 #[cfg(feature = "syslog")]
@@ -71,6 +73,8 @@ use crate::BoxExporter;
 /// | `elasticsearch+https://host:443` | the same over TLS | `elasticsearch`, `tls` |
 /// | `opensearch+http://host:9200` | OpenSearch | `elasticsearch` |
 /// | `opensearch+https://host:443` | the same over TLS | `elasticsearch`, `tls` |
+/// | `prometheus+rw://host:9090/api/v1/write` | Prometheus remote write: metrics only; the path may be left out | `prometheus-remote-write` |
+/// | `prometheus+rws://host:443/api/v1/write` | the same over TLS | `prometheus-remote-write`, `tls` |
 /// | `influxdb+http://host:8086/?db=NAME` | InfluxDB 1; `?org=NAME&bucket=NAME` for 2, `?db=NAME&version=3` for 3 | `influxdb` |
 /// | `influxdb+https://host:443/` | the same over TLS | `influxdb`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
@@ -83,8 +87,9 @@ use crate::BoxExporter;
 /// | `file:///var/log/otel-{signal}.jsonl` | files, one for all signals or, with `{signal}`, one each | `file` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
-/// 6831 for compact and 6832 for binary datagrams; Elasticsearch: 9200; syslog: 514, 6514 over
-/// TLS), and 443 for HTTP and gRPC over TLS; `tcp` has none of its own.
+/// 6831 for compact and 6832 for binary datagrams; Zipkin: 9411; Elasticsearch: 9200; InfluxDB:
+/// 8086; Prometheus: 9090; syslog: 514, 6514 over TLS), and 443 for HTTP and gRPC over TLS; `tcp`
+/// has none of its own.
 ///
 /// # Parameters
 ///
@@ -130,6 +135,16 @@ use crate::BoxExporter;
 /// | `document_ids` | Elasticsearch | `server`, `content`, `attribute` |
 /// | `pipeline` | Elasticsearch | the name of an ingest pipeline |
 /// | `require_data_stream` | Elasticsearch | `true`, `false` |
+/// | `version` | remote write | `auto`, `1`, `2` |
+/// | `shards` | remote write | how many messages at once: a number |
+/// | `max_samples` | remote write | samples in a message: a number |
+/// | `translation_strategy` | remote write | as in the OpenTelemetry specification: `UnderscoreEscapingWithSuffixes` and so on |
+/// | `namespace` | remote write | text before the names of metrics |
+/// | `external_labels` | remote write | `name=value,name=value`: of all series |
+/// | `resource_labels` | remote write | `key,key`: resource attributes that become labels of all series |
+/// | `scope_labels`, `target_info`, `exemplars` | remote write | `true`, `false`: whether they are written |
+/// | `metadata` | remote write | `true`, `false`: whether it is written with version 1 |
+/// | `histograms`, `exponential_histograms` | remote write | `classic`, `native` |
 /// | `verbosity` | console | `basic`, `normal`, `detailed` |
 /// | `to` | console | `stdout`, `stderr`, `tracing` |
 /// | `connections` | TCP, syslog | how many at most: a number |
@@ -271,6 +286,22 @@ static SCHEMES: &[Scheme] = &[
         build: compiled_in!(
             all(feature = "elasticsearch", feature = "tls"),
             elasticsearch::opensearch_https
+        ),
+    },
+    Scheme {
+        name: "prometheus+rw",
+        features: "the Cargo feature `prometheus-remote-write`",
+        build: compiled_in!(
+            feature = "prometheus-remote-write",
+            prometheus_remote_write::http
+        ),
+    },
+    Scheme {
+        name: "prometheus+rws",
+        features: "the Cargo features `prometheus-remote-write` and `tls`",
+        build: compiled_in!(
+            all(feature = "prometheus-remote-write", feature = "tls"),
+            prometheus_remote_write::https
         ),
     },
     Scheme {

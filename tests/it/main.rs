@@ -36,6 +36,7 @@ mod queue;
 mod rate_limit;
 mod receiver_grpc;
 mod receiver_http;
+mod remote_write;
 mod retry;
 mod route;
 mod split;

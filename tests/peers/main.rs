@@ -29,6 +29,7 @@ mod gateway;
 mod jaeger;
 mod pipeline;
 mod relay;
+mod remote_write;
 mod restart;
 mod syslog;
 mod tls;

@@ -10,7 +10,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_otlp::{
-    Exporter, Lifecycle, ServiceBuilderExt,
+    ExportRequest, Exporter, Lifecycle, ServiceBuilderExt,
     layers::{
         batch::{BatchConfig, BatchLayer},
         circuit_breaker::{CircuitBreakerLayer, CircuitBreakerPolicy, CircuitHandle, CircuitState},
@@ -36,6 +36,16 @@ impl Load {
     /// Starts to send `spans` spans through the stack to `exporter`, as far as they are
     /// [offered](Self::offer).
     pub fn start(exporter: impl Exporter, spans: u64) -> Self {
+        Self::start_with(exporter, spans, span_at)
+    }
+
+    /// The same with other items than spans: `make` makes the request of a number and a time, in
+    /// nanoseconds since the Unix epoch.
+    pub fn start_with(
+        exporter: impl Exporter,
+        spans: u64,
+        make: impl Fn(u64, u64) -> ExportRequest + Send + 'static,
+    ) -> Self {
         let lifecycle = Lifecycle::new();
         let recorder = Recorder::new();
         let queue = QueueConfig::new()
@@ -80,7 +90,7 @@ impl Load {
         let sender = tokio::spawn(async move {
             for number in 1..=spans {
                 offers.acquire().await.expect("open").forget();
-                let request = span_at(number, start + number * 1_000);
+                let request = make(number, start + number * 1_000);
                 let answer = pipeline.clone().oneshot(request).await;
                 let answer = answer.expect("accepted");
                 assert_eq!(answer.rejected_items(), 0, "{answer:?}");

@@ -124,6 +124,11 @@ impl HttpSender {
         self.secrets.hide(super::readable(text))
     }
 
+    /// A server's text without secrets.
+    pub(crate) fn hide(&self, text: String) -> String {
+        self.secrets.hide(text)
+    }
+
     /// Says whose error it is.
     pub(crate) fn name(&self, error: ExportError, endpoint: &Endpoint) -> ExportError {
         error.with_exporter(self.exporter, Arc::clone(&endpoint.shown))

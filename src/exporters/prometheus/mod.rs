@@ -4,4 +4,7 @@
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod translate;
 
+#[cfg(feature = "prometheus-remote-write")]
+pub mod remote_write;
+
 pub use self::translate::TranslationStrategy;

@@ -7,5 +7,6 @@ pub(crate) mod http_server;
 pub(crate) mod jaeger_idl;
 pub(crate) mod listener;
 pub(crate) mod oracle;
+pub(crate) mod remote_write;
 pub(crate) mod respell;
 pub(crate) mod structs;

@@ -1,0 +1,614 @@
+//! From data points to samples of series.
+
+use std::io::Write as _;
+
+use super::{
+    Encoder, HistogramForm, Protocol, native,
+    series::{Family, Kind, STALE, Sample},
+    symbols::Symbol,
+};
+use crate::{
+    exporters::prometheus::translate::{
+        MetricKind, NativeHistogram, UnfitHistogram, metric_name, unit_words,
+    },
+    otlp::{
+        AggregationTemporality, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint,
+        Metric, MetricData, Metrics, NumberDataPoint, Repeated, Resource, Summary,
+        SummaryDataPoint,
+    },
+};
+
+/// Numbers of `MetricType`, the same in both protocols.
+mod family {
+    pub(super) const UNKNOWN: u8 = 0;
+    pub(super) const COUNTER: u8 = 1;
+    pub(super) const GAUGE: u8 = 2;
+    pub(super) const HISTOGRAM: u8 = 3;
+    pub(super) const SUMMARY: u8 = 5;
+    pub(super) const INFO: u8 = 6;
+    pub(super) const STATESET: u8 = 7;
+}
+
+/// A metric while its points are read.
+#[derive(Clone, Copy)]
+struct Current<'a> {
+    source: Metric<'a>,
+    name: Symbol,
+    family: u32,
+}
+
+/// When, and since when, in milliseconds; for which data point.
+#[derive(Clone, Copy)]
+struct Moment {
+    time: i64,
+    start: i64,
+    item: u32,
+}
+
+impl Moment {
+    const fn sample(self, value: u64) -> Sample {
+        Sample::new(value, self.time, self.start, self.item)
+    }
+}
+
+/// The time of the earliest point of a resource, and of the latest.
+type Span = Option<(i64, i64)>;
+
+impl Encoder {
+    pub(super) fn read(&mut self, metrics: Metrics<'_>) {
+        for group in metrics.resources() {
+            let resource = group.resource();
+            let Self {
+                symbols,
+                labels,
+                options,
+                ..
+            } = self;
+            let has_instance = labels.resource(symbols, options, &resource);
+            self.lacks_instance |= !has_instance;
+            let mut span = None;
+            for scope in group.scopes() {
+                let Self {
+                    symbols,
+                    labels,
+                    options,
+                    ..
+                } = self;
+                labels.scope(symbols, options, &scope);
+                for metric in scope.items() {
+                    self.metric(metric, &mut span);
+                }
+            }
+            if self.options.target_info {
+                self.target_info(&resource, span);
+            }
+        }
+        let Self { table, items, .. } = self;
+        let mut conflicts = 0_u64;
+        table.sort(|item| conflicts += u64::from(items.reject(item)));
+        if conflicts > 0 {
+            self.rejections.add(conflicts, || {
+                "it is at the same time as another point of its series, with another value; \
+                 perhaps several instances of a service have no service.instance.id"
+                    .to_owned()
+            });
+        }
+    }
+
+    fn metric(&mut self, metric: Metric<'_>, span: &mut Span) {
+        let Some(data) = metric.data() else { return };
+        let (kind, mut family, temporality) = match &data {
+            MetricData::Gauge(_) => (MetricKind::Gauge, family::GAUGE, None),
+            MetricData::Sum(sum) if sum.is_monotonic() => (
+                MetricKind::Counter,
+                family::COUNTER,
+                Some(sum.temporality()),
+            ),
+            MetricData::Sum(sum) => (MetricKind::Other, family::GAUGE, Some(sum.temporality())),
+            MetricData::Histogram(histogram) => (
+                MetricKind::Other,
+                family::HISTOGRAM,
+                Some(histogram.temporality()),
+            ),
+            MetricData::ExponentialHistogram(histogram) => (
+                MetricKind::Other,
+                family::HISTOGRAM,
+                Some(histogram.temporality()),
+            ),
+            MetricData::Summary(_) => (MetricKind::Other, family::SUMMARY, None),
+        };
+        if family == family::GAUGE
+            && let Some(own) = metric.metadata().get("prometheus.type")
+        {
+            family = match own.as_str() {
+                Some("unknown" | "untyped") => family::UNKNOWN,
+                Some("info") => family::INFO,
+                Some("stateset") => family::STATESET,
+                _ => family,
+            };
+        }
+        if let Some(temporality) = temporality
+            && temporality != AggregationTemporality::CUMULATIVE
+        {
+            let what = match temporality {
+                AggregationTemporality::DELTA => "delta",
+                _ => "no known",
+            };
+            return self.reject_metric(
+                &metric,
+                data,
+                &format!(
+                    "it has {what} temporality, and Prometheus knows cumulative only; \
+                 have the sender report cumulative values"
+                ),
+            );
+        }
+        let name = metric_name(
+            self.options.strategy,
+            &self.options.namespace,
+            metric.name().as_str(),
+            metric.unit().as_str(),
+            kind,
+        );
+        let Some(name) = name else {
+            return self.reject_metric(&metric, data, "nothing of its name is valid");
+        };
+        let name = self.symbols.intern(name.as_bytes());
+        let unit = self.unit(metric.unit().as_str());
+        let help = self.symbols.intern(metric.description().as_bytes());
+        let metric = Current {
+            source: metric,
+            name,
+            family: self.table.add_family(Family {
+                name,
+                kind: family,
+                help,
+                unit,
+            }),
+        };
+        match data {
+            MetricData::Gauge(gauge) => self.numbers(metric, gauge.points(), false, span),
+            MetricData::Sum(sum) => self.numbers(metric, sum.points(), sum.is_monotonic(), span),
+            MetricData::Histogram(histogram) => self.histograms(metric, histogram.points(), span),
+            MetricData::ExponentialHistogram(histogram) => {
+                self.exponentials(metric, histogram.points(), span);
+            }
+            MetricData::Summary(summary) => self.summaries(metric, summary, span),
+        }
+    }
+
+    fn unit(&mut self, unit: &str) -> Symbol {
+        if unit.is_empty() {
+            return Symbol::EMPTY;
+        }
+        let (main, per) = unit_words(unit);
+        let both = !main.is_empty() && !per.is_empty();
+        let words = [&*main, if both { "_" } else { "" }, &*per].concat();
+        self.symbols.intern(words.as_bytes())
+    }
+
+    fn numbers(
+        &mut self,
+        metric: Current<'_>,
+        points: Repeated<'_, NumberDataPoint<'_>>,
+        is_counter: bool,
+        span: &mut Span,
+    ) {
+        for point in points {
+            let mut moment = self.moment(point.time_unix_nano(), point.start_time_unix_nano());
+            if !is_counter {
+                moment.start = 0;
+            }
+            let value = match point.value() {
+                _ if point.no_recorded_value() => STALE,
+                Some(value) => value.as_f64().to_bits(),
+                None => {
+                    self.reject(metric.source, moment.item, "it has no value");
+                    continue;
+                }
+            };
+            widen(span, moment.time);
+            let Self {
+                symbols,
+                labels,
+                options,
+                ..
+            } = self;
+            labels.point(symbols, options, point.attributes(), None);
+            let series = self.push(metric.name, None, metric.family, value, moment);
+            if is_counter {
+                for exemplar in point.exemplars() {
+                    self.exemplar(&exemplar, moment.time, |_| Some(series));
+                }
+            }
+        }
+    }
+
+    fn histograms(
+        &mut self,
+        metric: Current<'_>,
+        points: Repeated<'_, HistogramDataPoint<'_>>,
+        span: &mut Span,
+    ) {
+        let is_native =
+            self.protocol == Protocol::V2 && self.options.explicit == HistogramForm::Native;
+        for point in points {
+            let moment = self.moment(point.time_unix_nano(), point.start_time_unix_nano());
+            let is_stale = point.no_recorded_value();
+            if let Some(problem) = problem(&point, is_native && !is_stale) {
+                self.reject(metric.source, moment.item, problem);
+                continue;
+            }
+            widen(span, moment.time);
+            let le = (!is_native).then_some(self.labels.known.le);
+            let Self {
+                symbols,
+                labels,
+                options,
+                ..
+            } = self;
+            labels.point(symbols, options, point.attributes(), le);
+            if is_native {
+                let value = match point.sum() {
+                    Some(sum) if !is_stale => self.table.add_histogram(
+                        |out| native::put_custom(out, &point, sum),
+                        |out| native::put_bounds(out, &point),
+                    ),
+                    _ => self.table.add_histogram(native::put_stale, |_| {}),
+                };
+                self.push_native(metric, value, moment, point.exemplars());
+                continue;
+            }
+            let mut buckets = std::mem::take(&mut self.buckets);
+            buckets.clear();
+            let mut total = 0_u64;
+            if is_stale {
+                buckets.extend(point.explicit_bounds().map(|bound| (bound, 0)));
+            } else {
+                for (bound, count) in point.explicit_bounds().zip(point.bucket_counts()) {
+                    total = total.saturating_add(count);
+                    buckets.push((bound, total));
+                }
+            }
+            // The last one is written always.
+            buckets.retain(|(bound, _)| *bound < f64::INFINITY);
+            self.buckets = buckets;
+            self.classic(
+                metric,
+                moment,
+                (point.count(), point.sum(), is_stale),
+                point.exemplars(),
+            );
+        }
+    }
+
+    fn exponentials(
+        &mut self,
+        metric: Current<'_>,
+        points: Repeated<'_, ExponentialHistogramDataPoint<'_>>,
+        span: &mut Span,
+    ) {
+        let is_native = self.options.exponential == HistogramForm::Native;
+        for point in points {
+            let moment = self.moment(point.time_unix_nano(), point.start_time_unix_nano());
+            let is_stale = point.no_recorded_value();
+            let converted: Result<NativeHistogram, UnfitHistogram> = NativeHistogram::of(&point);
+            let histogram = match converted {
+                _ if is_stale => None,
+                Ok(histogram) => Some(histogram),
+                Err(unfit) => {
+                    self.reject(metric.source, moment.item, unfit.as_str());
+                    continue;
+                }
+            };
+            widen(span, moment.time);
+            let le = (!is_native).then_some(self.labels.known.le);
+            let Self {
+                symbols,
+                labels,
+                options,
+                ..
+            } = self;
+            labels.point(symbols, options, point.attributes(), le);
+            if is_native {
+                let value = match &histogram {
+                    Some(histogram) => self
+                        .table
+                        .add_histogram(|out| native::put(out, histogram), |_| {}),
+                    None => self.table.add_histogram(native::put_stale, |_| {}),
+                };
+                self.push_native(metric, value, moment, point.exemplars());
+                continue;
+            }
+            self.buckets.clear();
+            if let Some(histogram) = &histogram {
+                let buckets = &mut self.buckets;
+                native::classic(histogram, |bound, total| buckets.push((bound, total)));
+            }
+            self.classic(
+                metric,
+                moment,
+                (point.count(), point.sum(), is_stale),
+                point.exemplars(),
+            );
+        }
+    }
+
+    /// The series of a histogram whose buckets are those in `self.buckets`, the last one left out.
+    fn classic(
+        &mut self,
+        metric: Current<'_>,
+        moment: Moment,
+        (count, sum, is_stale): (u64, Option<f64>, bool),
+        exemplars: Repeated<'_, Exemplar<'_>>,
+    ) {
+        let value = |value: f64| if is_stale { STALE } else { value.to_bits() };
+        if let Some(sum) = sum.or(is_stale.then_some(0.0)) {
+            let name = self.suffixed(metric.name, "_sum");
+            self.push(name, None, metric.family, value(sum), moment);
+        }
+        let name = self.suffixed(metric.name, "_count");
+        self.push(name, None, metric.family, value(count as f64), moment);
+        let name = self.suffixed(metric.name, "_bucket");
+        let buckets = std::mem::take(&mut self.buckets);
+        let mut bucket_series = std::mem::take(&mut self.bucket_series);
+        bucket_series.clear();
+        let last = (f64::INFINITY, count);
+        for (position, (bound, total)) in buckets.iter().chain([&last]).enumerate() {
+            let le = (self.labels.known.le, self.bound(position, *bound));
+            let value = value(*total as f64);
+            let series = self.push(name, Some(le), metric.family, value, moment);
+            bucket_series.push(series);
+        }
+        for exemplar in exemplars {
+            self.exemplar(&exemplar, moment.time, |value| {
+                let at = buckets.partition_point(|(bound, _)| *bound < value || value.is_nan());
+                bucket_series.get(at).copied()
+            });
+        }
+        self.buckets = buckets;
+        self.bucket_series = bucket_series;
+    }
+
+    fn push_native(
+        &mut self,
+        metric: Current<'_>,
+        histogram: u64,
+        moment: Moment,
+        exemplars: Repeated<'_, Exemplar<'_>>,
+    ) {
+        let Self {
+            symbols,
+            labels,
+            table,
+            ..
+        } = self;
+        let labels = labels.series(symbols, metric.name, None);
+        let series = table.series_of(labels, Kind::Histogram, metric.family);
+        table.push_sample(series, moment.sample(histogram));
+        for exemplar in exemplars {
+            self.exemplar(&exemplar, moment.time, |_| Some(series));
+        }
+    }
+
+    fn summaries(&mut self, metric: Current<'_>, summary: Summary<'_>, span: &mut Span) {
+        for point in summary.points() {
+            let moment = self.moment(point.time_unix_nano(), point.start_time_unix_nano());
+            widen(span, moment.time);
+            self.summary(metric, &point, moment);
+        }
+    }
+
+    fn summary(&mut self, metric: Current<'_>, point: &SummaryDataPoint<'_>, moment: Moment) {
+        let is_stale = point.no_recorded_value();
+        let value = |value: f64| if is_stale { STALE } else { value.to_bits() };
+        let quantile = self.labels.known.quantile;
+        let Self {
+            symbols,
+            labels,
+            options,
+            ..
+        } = self;
+        labels.point(symbols, options, point.attributes(), Some(quantile));
+        let name = self.suffixed(metric.name, "_sum");
+        self.push(name, None, metric.family, value(point.sum()), moment);
+        let name = self.suffixed(metric.name, "_count");
+        let count = value(point.count() as f64);
+        self.push(name, None, metric.family, count, moment);
+        for (position, row) in point.quantile_values().enumerate() {
+            let label = (quantile, self.bound(position, row.quantile()));
+            let value = value(row.value());
+            self.push(metric.name, Some(label), metric.family, value, moment);
+        }
+    }
+
+    fn target_info(&mut self, resource: &Resource<'_>, span: Span) {
+        let Some((earliest, latest)) = span else {
+            return;
+        };
+        let name = self.symbols.intern(b"target_info");
+        let help = self.symbols.intern(b"Target metadata");
+        let Self {
+            symbols,
+            labels,
+            options,
+            table,
+            ..
+        } = self;
+        let Some(labels) = labels.target_info(symbols, options, resource, name) else {
+            return;
+        };
+        let family = table.add_family(Family {
+            name,
+            kind: family::GAUGE,
+            help,
+            unit: Symbol::EMPTY,
+        });
+        let series = table.series_of(labels, Kind::Float, family);
+        let value = 1.0_f64.to_bits();
+        // Servers forget a sample after five minutes: so that joins find it, there is one at least
+        // every half of that, up to an hour back.
+        let interval = i64::try_from(options.info_interval.as_millis()).unwrap_or(i64::MAX);
+        if let Some(age) = latest.checked_sub(earliest)
+            && interval > 0
+            && age / interval <= 24
+        {
+            let mut time = earliest;
+            while time < latest {
+                table.push_sample(series, Sample::new(value, time, 0, super::series::NONE));
+                time += interval;
+            }
+        }
+        table.push_sample(series, Sample::new(value, latest, 0, super::series::NONE));
+    }
+
+    /// Adds a sample to the series of the point with this name.
+    fn push(
+        &mut self,
+        name: Symbol,
+        more: Option<(Symbol, Symbol)>,
+        family: u32,
+        value: u64,
+        moment: Moment,
+    ) -> u32 {
+        let Self {
+            symbols,
+            labels,
+            table,
+            ..
+        } = self;
+        let labels = labels.series(symbols, name, more);
+        let series = table.series_of(labels, Kind::Float, family);
+        table.push_sample(series, moment.sample(value));
+        series
+    }
+
+    fn exemplar(
+        &mut self,
+        exemplar: &Exemplar<'_>,
+        time: i64,
+        series: impl FnOnce(f64) -> Option<u32>,
+    ) {
+        let Some(value) = exemplar.value() else {
+            return;
+        };
+        let value = value.as_f64();
+        if !self.options.exemplars {
+            return;
+        }
+        let Some(series) = series(value) else { return };
+        let own = millis(exemplar.time_unix_nano());
+        let Self {
+            symbols,
+            labels,
+            options,
+            table,
+            ..
+        } = self;
+        let ids: [(&'static [u8], &[u8]); 2] = [
+            (b"trace_id", exemplar.trace_id().as_bytes()),
+            (b"span_id", exemplar.span_id().as_bytes()),
+        ];
+        let labels = labels.exemplar(symbols, options, ids, exemplar.filtered_attributes());
+        let time = if own == 0 { time } else { own };
+        table.push_exemplar(series, labels, value, time);
+    }
+
+    fn suffixed(&mut self, name: Symbol, suffix: &str) -> Symbol {
+        self.text.clear();
+        self.text.extend_from_slice(self.symbols.get(name));
+        self.text.extend_from_slice(suffix.as_bytes());
+        self.symbols.intern(&self.text)
+    }
+
+    /// The text of a bound or quantile: the shortest decimal, never with an exponent.
+    fn bound(&mut self, position: usize, bound: f64) -> Symbol {
+        // Points of a metric nearly always have the same ones.
+        if let Some((bits, text)) = self.bounds.get(position)
+            && *bits == bound.to_bits()
+        {
+            return *text;
+        }
+        self.text.clear();
+        let written = match bound {
+            f64::INFINITY => self.text.write_all(b"+Inf"),
+            f64::NEG_INFINITY => self.text.write_all(b"-Inf"),
+            // A sign of zero would make a second series.
+            0.0 => self.text.write_all(b"0"),
+            _ => write!(self.text, "{bound}"),
+        };
+        debug_assert!(written.is_ok(), "memory takes all");
+        let text = self.symbols.intern(&self.text);
+        if position == self.bounds.len() {
+            self.bounds.push((bound.to_bits(), text));
+        } else if let Some(slot) = self.bounds.get_mut(position) {
+            *slot = (bound.to_bits(), text);
+        }
+        text
+    }
+
+    /// Goes on to the next data point, which has these times.
+    fn moment(&mut self, time: u64, start: u64) -> Moment {
+        Moment {
+            time: if time == 0 { self.now } else { millis(time) },
+            start: match (start, millis(start)) {
+                (0, _) => 0,
+                // Zero would mean that it is not known.
+                (_, start) => start.max(1),
+            },
+            item: self.items.next(),
+        }
+    }
+
+    fn reject(&mut self, metric: Metric<'_>, item: u32, problem: &str) {
+        if self.items.reject(item) {
+            self.rejections
+                .add(1, || format!("metric `{}`: {problem}", metric.name()));
+        }
+    }
+
+    fn reject_metric(&mut self, metric: &Metric<'_>, data: MetricData<'_>, problem: &str) {
+        let count = match data {
+            MetricData::Gauge(gauge) => gauge.points().count(),
+            MetricData::Sum(sum) => sum.points().count(),
+            MetricData::Histogram(histogram) => histogram.points().count(),
+            MetricData::ExponentialHistogram(histogram) => histogram.points().count(),
+            MetricData::Summary(summary) => summary.points().count(),
+        };
+        for _ in 0..count {
+            let item = self.items.next();
+            self.reject(*metric, item, problem);
+        }
+    }
+}
+
+/// Nanoseconds to milliseconds, cut off.
+const fn millis(nanos: u64) -> i64 {
+    (nanos / 1_000_000).cast_signed()
+}
+
+fn widen(span: &mut Span, time: i64) {
+    *span = Some(match *span {
+        None => (time, time),
+        Some((earliest, latest)) => (earliest.min(time), latest.max(time)),
+    });
+}
+
+/// Why a histogram of explicit bounds cannot be written, if it cannot.
+fn problem(point: &HistogramDataPoint<'_>, is_native: bool) -> Option<&'static str> {
+    let (counts, bounds) = (point.bucket_counts(), point.explicit_bounds());
+    if !counts.is_empty() && counts.len() != bounds.len() + 1 {
+        return Some("it must have one bucket more than bounds");
+    }
+    let mut last = f64::NEG_INFINITY;
+    for (position, bound) in bounds.enumerate() {
+        if bound.is_nan() || (position > 0 && bound <= last) {
+            return Some("its bounds do not ascend");
+        }
+        last = bound;
+    }
+    if is_native && point.sum().is_none() {
+        return Some("it has no sum, which a native histogram must have");
+    }
+    None
+}
