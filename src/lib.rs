@@ -71,6 +71,7 @@
 //! | `console` | the console exporter |
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
 //! | `syslog` | the syslog exporter |
+//! | `prometheus` | the Prometheus exporter: metrics to be scraped |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |

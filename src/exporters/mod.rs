@@ -20,6 +20,7 @@
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
+//! | `prometheus::PrometheusExporter` | metrics | `prometheus://` |
 
 #[cfg(feature = "console")]
 pub mod console;

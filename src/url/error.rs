@@ -28,7 +28,12 @@ impl UrlError {
     }
 
     /// The exporter's builder refused what the parts make together.
-    #[cfg(any(feature = "otlp-grpc", feature = "_http_client", feature = "_socket"))]
+    #[cfg(any(
+        feature = "otlp-grpc",
+        feature = "_http_client",
+        feature = "_socket",
+        feature = "prometheus"
+    ))]
     pub(super) fn refused(error: ExportError) -> Self {
         Self {
             source: Some(error),

@@ -18,6 +18,8 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 #[cfg(feature = "_socket")]
 mod socket;
 #[cfg(feature = "syslog")]
@@ -64,9 +66,11 @@ use crate::BoxExporter;
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
 /// | `syslog+tcp://host:514` | syslog: logs only | `syslog` |
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
+/// | `prometheus://0.0.0.0:9464/metrics` | metrics only: listens, for a Prometheus server to scrape | `prometheus` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
-/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS), and 443 for HTTP
+/// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS; Prometheus: 9464
+/// to listen on), and 443 for HTTP
 /// and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
@@ -111,14 +115,21 @@ use crate::BoxExporter;
 /// | `resource_attributes` | syslog | `true`, `false` |
 /// | `max_message_bytes` | syslog | a size of 480 bytes or more |
 /// | `byte_order_mark` | syslog | `true`, `false` |
+/// | `namespace` | Prometheus | text: stands before each name |
+/// | `label.NAME` | Prometheus | a label of every series |
+/// | `resource_labels` | Prometheus | `host.name,k8s.*`: resource attributes that every series has |
+/// | `translation_strategy` | Prometheus | `UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`, `NoUTF8EscapingWithSuffixes`, `NoTranslation` |
+/// | `metric_expiration` | Prometheus | how long a series is shown after its last point: a duration, or `none` for ever |
+/// | `max_series` | Prometheus | a number |
+/// | `scope_info`, `target_info`, `created_lines`, `openmetrics`, `delta_up_down_sums` | Prometheus | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
 /// User and password of an HTTP exporter's URL are sent as Basic authentication.
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
-/// credentials are ever in it. OTLP/gRPC must be made inside a tokio runtime; to make it outside
-/// is an error, too.
+/// credentials are ever in it. OTLP/gRPC and Prometheus must be made inside a tokio runtime; to
+/// make them outside is an error, too.
 pub fn from_url(url: &str) -> Result<BoxExporter, UrlError> {
     let (name, _) = url
         .trim()
@@ -225,6 +236,11 @@ static SCHEMES: &[Scheme] = &[
         name: "syslog+tls",
         features: "the Cargo features `syslog` and `tls`",
         build: compiled_in!(all(feature = "syslog", feature = "tls"), syslog::tls),
+    },
+    Scheme {
+        name: "prometheus",
+        features: "the Cargo feature `prometheus`",
+        build: compiled_in!(feature = "prometheus", prometheus::prometheus),
     },
 ];
 
