@@ -20,11 +20,14 @@ mod support;
 
 #[path = "encoders/jaeger.rs"]
 mod jaeger;
+#[path = "encoders/prometheus.rs"]
+mod prometheus_pages;
 
 use support::table;
 
 fn main() {
     let mut groups = vec![tcp::group(), syslog::group()];
     groups.extend(jaeger::groups());
+    groups.extend(prometheus_pages::groups());
     table::run(groups);
 }
