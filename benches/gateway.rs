@@ -40,9 +40,7 @@ const ROLE: &str = "TOWER_OTLP_BENCH_ROLE";
 
 fn main() {
     match std::env::var(ROLE).as_deref() {
-        Ok("tower-otlp") => {
-            let _ = gateway::main();
-        }
+        Ok("tower-otlp") => gateway::main(),
         _ => bench(),
     }
 }

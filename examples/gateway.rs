@@ -4,194 +4,196 @@
 //! cargo run --release --example gateway -- --to 'otlp+grpc://collector:4317?compression=gzip' \
 //!     --fallback otlp+http://other:4318 --ack enqueue --dead-letter console:
 //! ```
-//!
-//! A client is told that its telemetry is delivered when every destination has it, unless `--ack
-//! enqueue` makes the gateway answer for it. On SIGTERM or SIGINT it takes nothing new, delivers
-//! what it holds, and says on its last line what became of it all.
 
-#[path = "gateway/flags.rs"]
-mod flags;
+use std::{net::SocketAddr, num::ParseIntError, process::exit, time::Duration};
 
-use std::{env, io, process::ExitCode, time::Duration};
+use clap::{ArgGroup, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
+use humantime::parse_duration;
+use tower::{BoxError, Layer as _, ServiceBuilder};
+use tower_otlp::layers::{adaptive_concurrency::*, batch::*, circuit_breaker::*, fallback::*};
+use tower_otlp::layers::{fan_out::FanOut, queue::*, rate_limit::*, retry::*};
+use tower_otlp::{BoxExporter, ExporterExt as _, Lifecycle, ServiceBuilderExt as _};
+use tower_otlp::{Termination, from_url, receivers::OtlpServer};
 
-use flags::{BATCH, Flags, QUEUE, To, USAGE};
-use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
-use tonic::transport::server::{Server, TcpIncoming};
-use tower::{BoxError, Layer, ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
-use tower_otlp::layers::adaptive_concurrency::AdaptiveConcurrencyLayer;
-use tower_otlp::layers::batch::{BatchConfig, BatchLayer};
-use tower_otlp::layers::queue::{Acknowledge, QueueConfig, QueueLayer};
-use tower_otlp::layers::rate_limit::{RateLimitLayer, RateLimiter};
-use tower_otlp::layers::{fallback::FallbackLayer, fan_out::FanOut, retry::RetryPolicy};
-use tower_otlp::receivers::{OtlpHttpReceiver, grpc::OtlpGrpcReceiver};
-use tower_otlp::{BoxExporter, ExporterExt as _, Lifecycle, ServiceBuilderExt as _, from_url};
-
-/// Requests at work at a time; others wait, mostly unread, in the windows of their connections.
-/// Together they bound memory: a request is held from its first byte to its answer.
+/// Requests at work at a time. Together they bound memory: a request is held from its first byte
+/// to its answer. To fill a batch more are needed: they wait for each other.
 const MAX_REQUESTS: usize = 16;
-/// To fill a batch more are needed: they wait for each other.
 const MAX_BATCHED: usize = 256;
-/// The window of a stream, and a frame: a large message in few frames is read with less copying.
-const FRAME: u32 = 1 << 20;
 /// How long one destination may take with all retries, and its fallback. OTLP clients wait for
 /// 10 s: they get an answer, and do not send again what is still under way here.
 const BRANCH_TIMEOUT: Duration = Duration::from_secs(9);
-/// After so long a queue that has answered turns to the dead letter destination.
+/// After so long a queue turns to the dead letter destination.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-pub fn main() -> ExitCode {
-    let ended = Flags::parse(env::args().skip(1)).map_err(BoxError::from);
-    let ended = ended.and_then(|flags| {
-        let Some(flags) = flags else {
-            println!("{USAGE}");
-            return Ok(ExitCode::SUCCESS);
-        };
-        let runtime = Runtime::new()?;
-        let ended = runtime.block_on(run(&flags));
-        // What is late has been counted as dropped: it is not waited for.
-        runtime.shutdown_background();
-        ended
-    });
-    ended.unwrap_or_else(|error| {
-        eprintln!("gateway: {error}\n(--help shows all options)");
-        ExitCode::from(2)
-    })
+/// Receives OTLP, and delivers it to every --to.
+///
+/// A client is told that its telemetry is delivered when every destination has it, unless --ack
+/// enqueue makes the gateway answer for it. On SIGTERM or SIGINT it takes nothing new, delivers
+/// what it holds, and says on its last line what became of it all.
+#[derive(Parser)]
+#[command(name = "gateway")]
+#[command(group = ArgGroup::new("batch").multiple(true), group = ArgGroup::new("queue").multiple(true))]
+struct Flags {
+    /// otlp+grpc://host:4317, otlp+http://host:4318, console:, ...
+    #[arg(long, value_name = "URL", required = true)]
+    to: Vec<String>,
+    /// Takes the telemetry while the --to before it fails
+    #[arg(long, value_name = "URL")]
+    fallback: Vec<String>,
+    /// Takes what the --to before it does not take in the end
+    #[arg(long, value_name = "URL")]
+    dead_letter: Vec<String>,
+    /// Where to receive gRPC
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4317")]
+    grpc: SocketAddr,
+    /// Where to receive HTTP
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4318")]
+    http: SocketAddr,
+    /// How long to deliver what is left on SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+    /// Sends requests to each --to together, like the next two: up to so many items
+    #[arg(long, value_name = "N", default_value = "8192", group = "batch")]
+    batch_items: u64,
+    #[arg(long, value_name = "N", default_value = "4000000", group = "batch")]
+    batch_bytes: usize,
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration, group = "batch")]
+    batch_timeout: Duration,
+    /// A queue in memory for each --to, like the next two: of so many bytes
+    #[arg(long, value_name = "N", default_value = "67108864", group = "queue")]
+    queue_bytes: usize,
+    /// What a full queue does: block, reject-new, drop-oldest
+    #[arg(long, value_name = "HOW", default_value = "block", group = "queue")]
+    overflow: Overflow,
+    /// When a queue answers: delivery, enqueue
+    #[arg(long, value_name = "WHEN", default_value = "delivery", group = "queue")]
+    ack: Acknowledge,
+    /// Items a second to each --to
+    #[arg(long, value_name = "N")]
+    rate_items: Option<f64>,
+    /// Requests in flight to each --to
+    #[arg(long, value_name = "auto|N", value_parser = concurrency)]
+    max_concurrency: Option<(usize, usize)>,
+    #[arg(skip)]
+    batches: Option<usize>,
+    #[arg(skip)]
+    queues: bool,
+}
+
+/// The least and the most that may be in flight.
+fn concurrency(text: &str) -> Result<(usize, usize), ParseIntError> {
+    match text {
+        "auto" => Ok((1, 256)),
+        _ => Ok((text.parse()?, text.parse()?)),
+    }
+}
+
+/// The URL that an option gives to each `--to`: the one that follows it, before the next.
+fn beside(matches: &ArgMatches, option: &str) -> Result<Vec<Option<String>>, String> {
+    let all: Vec<_> = matches.indices_of("to").into_iter().flatten().collect();
+    let mut urls = vec![None; all.len()];
+    let given = matches.get_many::<String>(option).into_iter().flatten();
+    for (url, at) in given.zip(matches.indices_of(option).into_iter().flatten()) {
+        let to = all.iter().rposition(|to| *to < at);
+        urls[to.ok_or(format!("{url} is for the --to before it"))?] = Some(url.clone());
+    }
+    Ok(urls)
+}
+
+#[tokio::main]
+pub async fn main() {
+    // What is late has been counted as dropped: it is not waited for.
+    exit(run().await.unwrap_or_else(|error| {
+        eprintln!("error: {error}\n(--help shows all options)");
+        2
+    }));
 }
 
 /// Serves until a signal comes. Fails in the exit status if anything was dropped.
-async fn run(flags: &Flags) -> Result<ExitCode, BoxError> {
+async fn run() -> Result<i32, BoxError> {
+    let matches = Flags::command().get_matches();
+    let mut flags = Flags::from_arg_matches(&matches)?;
+    flags.batches = matches.contains_id("batch").then_some(MAX_BATCHED);
+    flags.queues = matches.contains_id("queue");
+    let [fallback, letters] = ["fallback", "dead_letter"].map(|option| beside(&matches, option));
     let lifecycle = Lifecycle::new();
-    let branches = flags.to.iter().map(|to| branch(to, flags, &lifecycle));
-    let branches = branches.collect::<Result<Vec<_>, _>>()?;
-    let pipeline = lifecycle
-        .layer()
-        .layer(FanOut::new(branches))
-        .boxed_exporter();
-
-    let drain_timeout = flags.time("--drain-timeout", 10.0)?;
-    let grpc = flags.listen("--grpc", 4317).await?;
-    let http = flags.listen("--http", 4318).await?;
-    let (grpc_address, http_address) = (grpc.local_addr()?, http.local_addr()?);
-    let limit = GlobalConcurrencyLimitLayer::new(most(flags));
-    let mut servers = JoinSet::<Result<(), BoxError>>::new();
-    let server = Server::builder()
-        .initial_stream_window_size(FRAME)
-        .initial_connection_window_size(4 * FRAME)
-        .max_frame_size(FRAME)
-        .layer(limit.clone())
-        .add_routes(OtlpGrpcReceiver::new(pipeline.clone()).routes())
-        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), lifecycle.draining());
-    servers.spawn(async { Ok(server.await?) });
-    let router = OtlpHttpReceiver::new(pipeline).into_axum_router();
-    let server = axum::serve(http, router.layer(limit));
-    let server = server.with_graceful_shutdown(lifecycle.draining());
-    servers.spawn(async { Ok(server.await?) });
-
-    let signalled = signal()?;
-    eprintln!("ready grpc={grpc_address} http={http_address}");
+    let branches = (flags.to.iter().zip(fallback?).zip(letters?))
+        .map(|((to, fallback), letters)| branch(to, fallback, letters, &flags, &lifecycle));
+    let pipeline = FanOut::new(branches.collect::<Result<Vec<_>, _>>()?);
+    let pipeline = lifecycle.layer().layer(pipeline).boxed_exporter();
+    let mut server = OtlpServer::bind(flags.grpc, flags.http).await?;
+    server = server.max_requests(flags.batches.unwrap_or(MAX_REQUESTS));
+    let (grpc, http) = (server.grpc_address(), server.http_address());
+    let mut serving = tokio::spawn(server.serve(pipeline, &lifecycle));
+    let mut termination = Termination::listen()?;
+    eprintln!("ready grpc={grpc} http={http}");
     tokio::select! {
-        () = signalled => {}
-        Some(ended) = servers.join_next() => {
-            ended??;
-            return Err("a server ended by itself".into());
-        }
+        () = termination.requested() => {}
+        ended = &mut serving => return ended?.and(Err("the server ended by itself".into())),
     }
-    let signalled_again = signal()?;
     eprintln!("draining");
     let report = tokio::select! {
-        report = lifecycle.shutdown(drain_timeout) => report,
-        () = signalled_again => return Ok(ExitCode::from(130)),
+        report = lifecycle.shutdown(flags.drain_timeout) => report,
+        () = termination.requested() => return Ok(130),
     };
     // The answers that were given get a moment to leave.
     let moment = Duration::from_millis(if report.complete { 1000 } else { 50 });
-    let _ = timeout(moment, servers.join_all()).await;
+    let _ = tokio::time::timeout(moment, serving).await;
     eprintln!("drained {report}");
-    Ok(ExitCode::from(u8::from(report.dropped > 0)))
+    Ok(i32::from(report.dropped > 0))
 }
 
 /// One destination. Queue, batch, fallback and limits are there if they are asked for.
-fn branch(to: &To, flags: &Flags, lifecycle: &Lifecycle) -> Result<BoxExporter, BoxError> {
-    let time = BRANCH_TIMEOUT / if to.fallback.is_some() { 2 } else { 1 };
-    let retry = RetryPolicy::new()
-        .initial_backoff(Duration::from_millis(250))
-        .max_elapsed(time)
-        .lifecycle(lifecycle);
-    let tries = || {
-        ServiceBuilder::new()
-            .total_timeout(time)
-            .export_retry(retry.clone())
-    };
-    let other = |url: &String| Ok::<_, BoxError>(tries().service(from_url(url)?));
-
-    let batch = flags.any(&BATCH);
-    let ack = flags.acknowledge()?;
-    let mut queue = QueueConfig::new()
-        .max_bytes(flags.number("--queue-bytes", 64 << 20)?)
-        .overflow(flags.overflow()?)
-        .acknowledge(ack)
-        .concurrency(most(flags))
-        .lifecycle(lifecycle);
-    if ack == Acknowledge::OnDelivery {
+fn branch(
+    to: &str,
+    fallback: Option<String>,
+    dead_letter: Option<String>,
+    flags: &Flags,
+    lifecycle: &Lifecycle,
+) -> Result<BoxExporter, BoxError> {
+    let time = BRANCH_TIMEOUT / if fallback.is_some() { 2 } else { 1 };
+    let retry = RetryPolicy::new().initial_backoff(Duration::from_millis(250));
+    let retry = retry.max_elapsed(time).lifecycle(lifecycle);
+    let tries = ServiceBuilder::new().total_timeout(time);
+    let tries = tries.export_retry(retry);
+    let other = |url: String| from_url(&url).map(|other| tries.clone().service(other));
+    let queued = flags.queues || dead_letter.is_some();
+    let mut queue = QueueConfig::new().lifecycle(lifecycle);
+    queue = queue.acknowledge(flags.ack).overflow(flags.overflow);
+    queue = queue.max_bytes(flags.queue_bytes);
+    queue = queue.concurrency(flags.batches.unwrap_or(MAX_REQUESTS));
+    if flags.ack == Acknowledge::OnDelivery {
         // The client hears of the failure, and sends again.
         queue = queue.max_redeliveries(0);
     }
-    if let Some(url) = &to.dead_letter {
+    if let Some(url) = dead_letter {
         queue = queue.dead_letter(other(url)?).max_age(MAX_AGE);
     }
-    let queued = to.dead_letter.is_some() || flags.any(&QUEUE);
-    let config = BatchConfig::new()
-        .max_items(flags.number("--batch-items", 8192)?)
-        .max_bytes(flags.number("--batch-bytes", 4_000_000)?)
-        .timeout(flags.time("--batch-timeout", 0.2)?)
-        .lifecycle(lifecycle);
-    let rate = flags.read("--rate-items", "a number above 0", |rate| {
-        RateLimiter::items_per_second(rate.parse().ok()?).ok()
-    })?;
-    let concurrency = flags.read("--max-concurrency", "auto, or 1 or more", |most| {
-        let limits = AdaptiveConcurrencyLayer::builder();
-        let Ok(most) = most.parse() else {
-            return limits.build().ok().filter(|_| most == "auto");
-        };
-        let fixed = limits.min_limit(most).initial_limit(most).max_limit(most);
-        fixed.build().ok()
-    })?;
+    let batch = BatchConfig::new().lifecycle(lifecycle);
+    let batch = batch.max_items(flags.batch_items);
+    let batch = batch.max_bytes(flags.batch_bytes);
+    let batch = batch.timeout(flags.batch_timeout);
+    let batch = flags.batches.map(|_| BatchLayer::new(batch));
+    // A fallback is to hear of a failure at once; a queue keeps what would fail.
+    let breaker = CircuitBreakerPolicy::new().lifecycle(lifecycle);
+    let breaker = match fallback {
+        Some(_) => Some(CircuitBreakerLayer::error(breaker)),
+        None => queued.then(|| CircuitBreakerLayer::pending(breaker)),
+    };
+    let fallback = fallback.map(other).transpose()?;
+    let rate = flags.rate_items.map(RateLimiter::items_per_second);
+    let limits = flags.max_concurrency.map(|(least, most)| {
+        let limits = AdaptiveConcurrencyLayer::builder().min_limit(least);
+        limits.initial_limit(least).max_limit(most).build()
+    });
     Ok(ServiceBuilder::new()
         .option_layer(queued.then(|| QueueLayer::new(queue)).transpose()?)
-        .option_layer(batch.then(|| BatchLayer::new(config)).transpose()?)
-        .option_layer(
-            to.fallback
-                .as_ref()
-                .map(other)
-                .transpose()?
-                .map(FallbackLayer::new),
-        )
-        .total_timeout(time)
-        .export_retry(retry.clone())
-        .option_layer(rate.map(RateLimitLayer::new))
-        .option_layer(concurrency)
-        .service(from_url(&to.url)?)
+        .option_layer(batch.transpose()?)
+        .option_layer(fallback.map(FallbackLayer::new))
+        .layer(tries.into_inner())
+        .option_layer(breaker.transpose()?)
+        .option_layer(rate.transpose()?.map(RateLimitLayer::new))
+        .option_layer(limits.transpose()?)
+        .service(from_url(to)?)
         .boxed_exporter())
-}
-
-fn most(flags: &Flags) -> usize {
-    [MAX_REQUESTS, MAX_BATCHED][usize::from(flags.any(&BATCH))]
-}
-
-/// Ends at the next SIGTERM or SIGINT; at Ctrl-C where there are no signals.
-fn signal() -> io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    let mut streams = {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate())?;
-        (terminate, signal(SignalKind::interrupt())?)
-    };
-    Ok(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = streams.0.recv() => {}
-            _ = streams.1.recv() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

@@ -68,12 +68,16 @@
 //! |---|---|
 //! | `otlp-grpc`, `otlp-http` | OTLP exporters |
 //! | `jaeger` | the Jaeger exporters: Thrift over HTTP and over UDP |
+//! | `influxdb` | the InfluxDB exporter |
 //! | `console` | the console exporter |
 //! | `tcp` | the TCP exporter: OTLP as JSON lines or framed protobuf |
 //! | `syslog` | the syslog exporter |
+//! | `zipkin` | the Zipkin exporter |
+//! | `file` | the file exporter, and the reader of what it wrote |
 //! | `prometheus` | the Prometheus exporter: metrics to be scraped |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
+//! | `server` | both receivers on ports of their own |
 //! | `tls` | TLS and mutual TLS for the exporters that are enabled |
 //! | `json` | reading OTLP/JSON (writing it needs no feature) |
 //! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
@@ -88,6 +92,8 @@
 #[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
+#[cfg(any(feature = "console", feature = "file"))]
+mod calendar;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 mod classify;
 #[cfg(feature = "_compression")]
@@ -95,6 +101,8 @@ mod compression;
 mod error;
 mod exporter;
 pub mod exporters;
+#[cfg(feature = "file")]
+mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
 pub mod layers;
@@ -116,6 +124,8 @@ pub use builder::ServiceBuilderExt;
 pub use compression::Compression;
 pub use error::{ErrorKind, ExportError, InvalidConfig, RetryAdvice};
 pub use exporter::{BoxExporter, Exporter, ExporterExt, IntoExportError, IntoExportErrorFuture};
+#[cfg(feature = "server")]
+pub use lifecycle::Termination;
 pub use lifecycle::{DrainReport, DropReason, Held, Lifecycle, Stage};
 pub use metadata::Metadata;
 pub use otlp::Signal;

@@ -94,12 +94,13 @@ impl Metadata {
     pub(crate) fn memory_size(&self) -> usize {
         let Some(inner) = &self.0 else { return 0 };
         let texts = [&inner.tenant, &inner.traceparent, &inner.tracestate];
-        let texts = texts.into_iter().flatten().map(|text| text.len());
-        let headers = self.headers().map(|(name, value)| {
-            // Two counts stand before each text.
-            name.len() + value.len() + 2 * (size_of::<Arc<str>>() + 2 * size_of::<usize>())
-        });
-        size_of::<Inner>() + texts.sum::<usize>() + headers.sum::<usize>()
+        let headers = inner.headers.iter().flat_map(|(name, value)| [name, value]);
+        // Two counts stand before what an `Arc` holds.
+        let counts = 2 * size_of::<usize>();
+        let texts = texts.into_iter().flatten().chain(headers);
+        let texts = texts.map(|text| counts + text.len()).sum::<usize>();
+        let places = inner.headers.capacity() * size_of::<(Arc<str>, Arc<str>)>();
+        counts + size_of::<Inner>() + places + texts
     }
 
     /// Whether nothing is set.

@@ -296,6 +296,24 @@ impl ExportRequest {
         self
     }
 
+    /// The request as one that is to be sent again should be: without the plain JSON if there is
+    /// a compressed form of it.
+    pub(crate) fn without_steps(self) -> Self {
+        #[cfg(feature = "_compression")]
+        if self.forms.json.get().is_some() {
+            let [_, json] = &self.forms.compressed;
+            if json.iter().any(|form| form.get().is_some()) {
+                let compressed = self.forms.compressed.clone();
+                let json = OnceLock::new();
+                return Self {
+                    forms: Arc::new(Forms { json, compressed }),
+                    ..self
+                };
+            }
+        }
+        self
+    }
+
     /// The request with a body of its own, so that it keeps no larger buffer, if the body is so
     /// small that a copy costs next to nothing.
     pub(crate) fn detached(mut self) -> Self {

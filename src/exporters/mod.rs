@@ -17,15 +17,22 @@
 //! | `otlp::OtlpHttpExporter` | all | `otlp+http://`, `otlp+https://` |
 //! | `jaeger::JaegerHttpExporter` | traces | `jaeger+http://`, `jaeger+https://` |
 //! | `jaeger::JaegerUdpExporter` | traces | `jaeger+udp://` |
+//! | `influxdb::InfluxDbExporter` | all | `influxdb+http://`, `influxdb+https://` |
+//! | `file::FileExporter` | all | `file://` |
 //! | `console::ConsoleExporter` | all | `console:` |
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
+//! | `zipkin::ZipkinExporter` | traces | `zipkin+http://`, `zipkin+https://` |
 //! | `prometheus::PrometheusExporter` | metrics | `prometheus://` |
 
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "_http_client")]
 pub mod http;
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
 #[cfg(feature = "jaeger")]
 pub mod jaeger;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
@@ -38,3 +45,5 @@ pub mod socket;
 pub mod syslog;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "zipkin")]
+pub mod zipkin;

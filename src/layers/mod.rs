@@ -14,8 +14,8 @@
 //!    │ observe (request)   │  the outcome of each request
 //!    │ queue               │  holds requests; answers on enqueue or on delivery
 //!    │ batch               │  sends several requests as one
-//!    │ split               │  cuts what is too large; each piece is then retried by itself
 //!    │ fan-out, route      │  if there are several exporters; the rest is then in each branch
+//!    │ split               │  cuts what is too large; each piece is then retried by itself
 //!    │ fallback            │  a second exporter while the first fails
 //!    │ total timeout       │  a hard end for all attempts
 //!    │ retry               │  what is below sees each attempt
@@ -34,16 +34,27 @@
 //! | Order | What it does |
 //! |---|---|
 //! | fallback above a queue that answers on enqueue | it never sees a failure: the queue has answered |
-//! | retry above a queue that answers on enqueue | the same |
-//! | circuit breaker, rate limit or concurrency above retry | counts requests and not attempts; a request in backoff holds its permit |
-//! | attempt timeout above retry | bounds all attempts together: that is `total_timeout` |
+//! | retry above a queue that answers on enqueue | the same: only the slower redelivery of the queue is at work |
+//! | circuit breaker above retry | it counts requests and not attempts, and opens when the retries have given up |
+//! | rate limit above retry | only the first attempt pays: a backend that fails gets more than the rate |
+//! | concurrency above retry | a request in backoff holds its permit, and the others wait for it |
+//! | attempt timeout above retry | it bounds all attempts together: that is `total_timeout` |
 //! | a timeout above a queue or a batch | the caller is told of a failure while the worker still delivers: it sends again, and the backend has it twice |
 //! | a timeout between retry and fan-out | the notes of which branches have delivered are lost: a retry goes to all of them |
 //! | retry above a fan-out instead of in its branches | branches that fail are retried together, at the pace of the slowest |
 //! | batch above queue | a batch in the queue is one request: fewer, larger, and retried as a whole |
-//! | split above fan-out | the outcome of each branch is lost in the sum over the pieces |
+//! | split above fan-out | what one branch refuses as too large goes to all of them again in pieces, and the outcome of each branch is lost in their sum |
+//! | retry above a fan-out of best effort | the fan-out never fails, so nothing is retried |
+//! | retry above retry | their attempts multiply |
+//! | track below retry | it counts attempts and not requests |
+//! | a timeout above a concurrency limit | the wait for a permit is charged: requests fail that never got to the backend |
 //!
-//! `examples/compose.rs` shows several of them by running them.
+//! Each of these was found by running it: `cargo run --example compose` shows all of them beside the
+//! right order, and `cargo run --example compose -- queue batch retry timeout` what an order of your
+//! own does to every item while a backend fails, is slow, comes back, or does not.
+//!
+//! Queue, batch, retry and circuit breaker take part in a shutdown if they are given its
+//! [`Lifecycle`](crate::Lifecycle), each with its method `lifecycle`: give it to all of them.
 //!
 //! [`ServiceBuilderExt`](crate::ServiceBuilderExt) has a method for each layer.
 
@@ -57,6 +68,7 @@ pub mod fallback;
 pub mod fan_out;
 mod line;
 pub mod observe;
+mod presence;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;

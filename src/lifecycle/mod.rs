@@ -3,10 +3,14 @@
 mod report;
 mod shared;
 mod stage;
+#[cfg(feature = "server")]
+mod termination;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub(crate) use self::shared::{Admission, Parked, Shared};
+pub(crate) use self::shared::{Admission, Level, Parked, Shared};
+#[cfg(feature = "server")]
+pub use self::termination::Termination;
 pub use self::{
     report::{DrainReport, DropReason},
     stage::{Held, Stage},
@@ -53,6 +57,10 @@ impl Lifecycle {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 
     /// The layer that counts requests and, while draining, turns new ones away.

@@ -22,6 +22,8 @@ pub(crate) struct Level {
     pub(crate) deadline: Option<Instant>,
     /// How many flushes are under way.
     flushes: usize,
+    /// How often it was raised: for who was not looking, and finds it down again.
+    pub(crate) raised: u64,
 }
 
 impl Level {
@@ -244,6 +246,7 @@ impl Shared {
         };
         self.level.send_modify(|level| {
             level.draining = true;
+            level.raised += 1;
             let by = Instant::now().checked_add(deadline);
             level.deadline = level.deadline.or(by);
         });
@@ -290,7 +293,10 @@ struct Flush<'a>(&'a Shared);
 
 impl<'a> Flush<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.level.send_modify(|level| level.flushes += 1);
+        shared.level.send_modify(|level| {
+            level.flushes += 1;
+            level.raised += 1;
+        });
         Self(shared)
     }
 }

@@ -51,6 +51,11 @@ impl Stage {
         let _ = self.level.wait_for(|level| level.draining).await;
     }
 
+    /// The level at the moment.
+    pub(crate) fn level(&self) -> Level {
+        *self.level.borrow()
+    }
+
     /// Ends when the level changes, in either direction. Changes in quick succession are one.
     pub(crate) async fn changed(&mut self) {
         let _ = self.level.changed().await;

@@ -17,7 +17,8 @@
 //!
 //! A receiver checks what it is sent, hands it to a pipeline, and answers what the pipeline
 //! answered: a client is told OK when its telemetry is where the pipeline says it is safe.
-//! Neither opens a port: they are services for a server that you run.
+//! Neither opens a port: they are services for a server that you run. For a process that does
+//! nothing else, `OtlpServer` runs both. What was written to files is read by `file::FileReader`.
 //!
 //! Which outcome becomes which status, over gRPC and over HTTP:
 //!
@@ -34,16 +35,24 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "receiver-grpc")]
 pub mod grpc;
 #[cfg(feature = "receiver-http")]
 pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod metered;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod status;
 
+#[cfg(feature = "file")]
+pub use self::file::FileReader;
 #[cfg(feature = "receiver-grpc")]
 pub use self::grpc::OtlpGrpcReceiver;
 #[cfg(feature = "receiver-http")]
 pub use self::http::OtlpHttpReceiver;
+#[cfg(feature = "server")]
+pub use self::server::OtlpServer;

@@ -29,6 +29,7 @@ impl UrlError {
 
     /// The exporter's builder refused what the parts make together.
     #[cfg(any(
+        feature = "file",
         feature = "otlp-grpc",
         feature = "_http_client",
         feature = "_socket",

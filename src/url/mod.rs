@@ -5,8 +5,12 @@
 #[cfg(feature = "console")]
 mod console;
 mod error;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "_http_client")]
 mod http;
+#[cfg(feature = "influxdb")]
+mod influxdb;
 #[cfg(feature = "jaeger")]
 mod jaeger;
 #[cfg(feature = "_compression")]
@@ -30,6 +34,8 @@ mod tcp;
 mod tls;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod value;
+#[cfg(feature = "zipkin")]
+mod zipkin;
 
 pub use self::error::UrlError;
 use self::parse::Target;
@@ -61,17 +67,21 @@ use crate::BoxExporter;
 /// | `jaeger+http://host:14268/api/traces` | Jaeger's collector; the path may be left out | `jaeger` |
 /// | `jaeger+https://host:443/api/traces` | the same over TLS | `jaeger`, `tls` |
 /// | `jaeger+udp://host:6831` | Jaeger's agent | `jaeger` |
+/// | `influxdb+http://host:8086/?db=NAME` | InfluxDB 1; `?org=NAME&bucket=NAME` for 2, `?db=NAME&version=3` for 3 | `influxdb` |
+/// | `influxdb+https://host:443/` | the same over TLS | `influxdb`, `tls` |
 /// | `console:` | standard output, standard error, or `tracing` | `console` |
 /// | `tcp://host:5170` | OTLP over a bare TCP connection | `tcp` |
 /// | `tcp+tls://host:5170` | the same over TLS | `tcp`, `tls` |
 /// | `syslog+tcp://host:514` | syslog: logs only | `syslog` |
 /// | `syslog+tls://host:6514` | the same over TLS | `syslog`, `tls` |
+/// | `zipkin+http://host:9411` | Zipkin, to `/api/v2/spans` or the path that is given | `zipkin` |
+/// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
+/// | `file:///var/log/otel-{signal}.jsonl` | files, one for all signals or, with `{signal}`, one each | `file` |
 /// | `prometheus://0.0.0.0:9464/metrics` | metrics only: listens, for a Prometheus server to scrape | `prometheus` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
 /// 6831 for compact and 6832 for binary datagrams; syslog: 514, 6514 over TLS; Prometheus: 9464
-/// to listen on), and 443 for HTTP
-/// and gRPC over TLS; `tcp` has none of its own.
+/// to listen on), and 443 for HTTP and gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
 ///
@@ -88,11 +98,19 @@ use crate::BoxExporter;
 /// | `max_request_bytes` | OTLP, HTTP, TCP | a size |
 /// | `proxy` | HTTP | a URL, or `none`; by default the environment is asked |
 /// | `keepalive` | OTLP/gRPC, TCP, syslog | a duration: after which silence the server is pinged; or `none` |
+/// | `version` | InfluxDB | `1`, `2`, `3`; by default 2 if there is a `bucket`, else 1 |
+/// | `db`, `rp` | InfluxDB 1, 3 | database; retention policy (1 only) |
+/// | `org`, `bucket` | InfluxDB 2 | names or ids |
+/// | `token` | InfluxDB | of the API |
+/// | `metrics_schema` | InfluxDB | `telegraf-prometheus-v1`, `telegraf-prometheus-v2`, `otel-v1` |
+/// | `precision` | InfluxDB | `ns`, `us`, `ms`, `s` |
+/// | `integers_as_floats` | InfluxDB | `true`, `false` |
+/// | `span_dimensions`, `log_record_dimensions` | InfluxDB | keys of attributes with commas between: these become tags |
 /// | `ca` | TLS | PEM file: trust these authorities, and no others |
 /// | `native_roots` | TLS | `true`, `false`: trust those of the operating system |
 /// | `cert`, `key` | TLS | PEM files: the client's certificate and its key |
 /// | `server_name` | gRPC, TCP and syslog over TLS | the name that the server's certificate must have |
-/// | `encoding` | OTLP/HTTP, TCP | `protobuf`, `json` |
+/// | `encoding` | OTLP/HTTP, Zipkin, TCP | `protobuf`, `json` |
 /// | `protocol` | Jaeger over UDP | `compact`, `binary` |
 /// | `max_packet_bytes` | Jaeger over UDP | a size: of a datagram |
 /// | `unknown_service` | Jaeger | text: the name of a service that has none |
@@ -115,6 +133,17 @@ use crate::BoxExporter;
 /// | `resource_attributes` | syslog | `true`, `false` |
 /// | `max_message_bytes` | syslog | a size of 480 bytes or more |
 /// | `byte_order_mark` | syslog | `true`, `false` |
+/// | `default_service_name` | Zipkin | text: for resources without `service.name` |
+/// | `annotations` | Zipkin | `specification`, `collector`: the form of events |
+/// | `link_tags`, `library_tags`, `internal_kind_tag` | Zipkin | `true`, `false` |
+/// | `format` | file | `json`, `protobuf` |
+/// | `rotate`, `rotate_after` | file | a size, a duration: when to begin a new file |
+/// | `keep`, `keep_for` | file | a number, a duration: which rotated files to keep |
+/// | `fsync` | file | `never`, `every-write`, or a duration |
+/// | `signal` | file | `traces`, `metrics`, `logs`: takes no other |
+/// | `mode` | file | octal permissions of new files: `0640` |
+/// | `create_directory` | file | `true`, `false` |
+/// | `max_record_bytes` | file | a size |
 /// | `namespace` | Prometheus | text: stands before each name |
 /// | `label.NAME` | Prometheus | a label of every series |
 /// | `resource_labels` | Prometheus | `host.name,k8s.*`: resource attributes that every series has |
@@ -213,6 +242,16 @@ static SCHEMES: &[Scheme] = &[
         build: compiled_in!(feature = "jaeger", jaeger::udp),
     },
     Scheme {
+        name: "influxdb+http",
+        features: "the Cargo feature `influxdb`",
+        build: compiled_in!(feature = "influxdb", influxdb::http),
+    },
+    Scheme {
+        name: "influxdb+https",
+        features: "the Cargo features `influxdb` and `tls`",
+        build: compiled_in!(all(feature = "influxdb", feature = "tls"), influxdb::https),
+    },
+    Scheme {
         name: "console",
         features: "the Cargo feature `console`",
         build: compiled_in!(feature = "console", console::console),
@@ -236,6 +275,21 @@ static SCHEMES: &[Scheme] = &[
         name: "syslog+tls",
         features: "the Cargo features `syslog` and `tls`",
         build: compiled_in!(all(feature = "syslog", feature = "tls"), syslog::tls),
+    },
+    Scheme {
+        name: "zipkin+http",
+        features: "the Cargo feature `zipkin`",
+        build: compiled_in!(feature = "zipkin", zipkin::http),
+    },
+    Scheme {
+        name: "zipkin+https",
+        features: "the Cargo features `zipkin` and `tls`",
+        build: compiled_in!(all(feature = "zipkin", feature = "tls"), zipkin::https),
+    },
+    Scheme {
+        name: "file",
+        features: "the Cargo feature `file`",
+        build: compiled_in!(feature = "file", file::file),
     },
     Scheme {
         name: "prometheus",

@@ -41,7 +41,7 @@ impl Params {
                 )),
             };
             let name = decoded(name)?;
-            let is_secret = name.starts_with(HEADER) || name == "proxy";
+            let is_secret = name.starts_with(HEADER) || matches!(&*name, "proxy" | "token");
             given.push(Param {
                 number: index + 1,
                 name,

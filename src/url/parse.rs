@@ -26,6 +26,11 @@ impl Target {
                 _ => UrlError::new("as a whole", format!("it is not a URL: {error}")),
             }
         })?;
+        if scheme == "file" && !text.get(5..).unwrap_or_default().starts_with('/') {
+            // The parser would take a relative path for an absolute one.
+            let message = "it must be absolute; write file:///path/of/file";
+            return Err(UrlError::new("path", message));
+        }
         if url.fragment().is_some() {
             let message = "there is none to be; write a # in a value as %23";
             return Err(UrlError::new("fragment", message));

@@ -21,6 +21,8 @@ use tower_otlp::{
     testing::{ReadinessProbe, ScriptedExporter, Step, contract, logs},
 };
 
+mod shutdown;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn error(kind: ErrorKind) -> ExportError {

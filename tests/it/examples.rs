@@ -121,85 +121,265 @@ async fn custom_exporter_counts_by_service() {
     assert_eq!(text(&output.stdout), "{\"cart\": 2}\n");
 }
 
+/// The rows of the table of wrong orders in the documentation of `layers`.
+fn documented_orders() -> Vec<(String, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/layers/mod.rs");
+    let source = fs::read_to_string(source).expect("the module");
+    let table = source
+        .lines()
+        .skip_while(|line| !line.starts_with("//! | Order |"));
+    let rows = table.skip(2).map_while(|line| line.strip_prefix("//! | "));
+    let cells = rows.map(|row| row.trim_end_matches(" |").split_once(" | "));
+    let cells = cells.map(|cells| cells.expect("two cells"));
+    cells
+        .map(|(order, does)| (order.to_owned(), does.to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn compose_shows_every_wrong_order_of_the_documentation_by_running_it() {
+    let output = run("compose", &[]).await;
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    assert!(!stdout.contains("LOST"), "{stdout}");
+    let documented = documented_orders();
+    assert!(documented.len() >= 9, "{documented:?}");
+    let lines: Vec<_> = stdout.lines().map(str::trim_end).collect();
+    for (order, does) in &documented {
+        let place = lines
+            .iter()
+            .position(|line| line.starts_with(&format!("  {order} (")));
+        let place = place.unwrap_or_else(|| panic!("{order} is not run:\n{stdout}"));
+        let part = &lines[place + 1..place + 6];
+        assert_eq!(part[4], format!("    = {does}"), "{order}");
+        // The stack, and what shows the difference, with so much space between them.
+        let shown = |line: &str, word: &str| {
+            let rest = line
+                .trim()
+                .strip_prefix(word)
+                .expect(word)
+                .trim()
+                .to_owned();
+            let (stack, shown) = rest.split_once("  ").expect("two columns");
+            (stack.to_owned(), shown.trim().to_owned())
+        };
+        let (wrong, right) = (shown(part[0], "wrong"), shown(part[2], "right"));
+        assert_ne!(wrong.0, right.0, "{order}");
+        assert_ne!(wrong.1, right.1, "{order}: the run shows no difference");
+    }
+    let run_orders = lines
+        .iter()
+        .filter(|line| line.starts_with("    = "))
+        .count();
+    assert_eq!(
+        run_orders,
+        documented.len(),
+        "an order that is not documented"
+    );
+}
+
+#[tokio::test]
+async fn compose_runs_the_readers_own_order() {
+    let output = run("compose", &["queue", "batch", "retry", "timeout"]).await;
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    let place = |word: &str| stdout.find(&format!("│ {word} ")).expect(word);
+    assert!(place("queue") < place("batch") && place("batch") < place("retry"));
+    assert!(place("retry") < place("timeout"));
+    // in, delivered, early, twice
+    for (fault, expected) in [
+        ("no fault", [80, 80, 0, 0]),
+        ("outage of 12 s", [80, 80, 0, 0]),
+        ("slow for 12 s", [80, 80, 0, 0]),
+        ("too large beyond 4 items", [80, 0, 0, 0]),
+        ("partial failures", [80, 80, 0, 0]),
+        ("callers leave after 2 s", [80, 80, 0, 0]),
+        ("shutdown, back in time", [80, 80, 0, 0]),
+        ("shutdown, never back", [80, 0, 0, 0]),
+    ] {
+        let row = stdout.lines().find_map(|line| line.strip_prefix(fault));
+        let row = row.unwrap_or_else(|| panic!("{fault}: {stdout}"));
+        let numbers = row.split_whitespace().map_while(|word| word.parse().ok());
+        let numbers: Vec<u64> = numbers.take(4).collect();
+        assert_eq!(numbers, expected, "{fault}: {stdout}");
+    }
+    assert!(stdout.contains("told: too_large 80"), "{stdout}");
+    assert!(stdout.contains("told: closed 80"), "{stdout}");
+    assert!(stdout.contains("No pair of these is in a wrong order."));
+    assert!(!stdout.contains("LOST"), "{stdout}");
+}
+
+#[tokio::test]
+async fn compose_warns_of_a_wrong_order_and_says_what_to_swap() {
+    let output = run("compose", &["track", "timeout", "queue=enqueue", "retry"]).await;
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    for part in [
+        "warning: timeout above queue=enqueue: the caller is told of a failure while",
+        "instead: put the timeout below the queue and the batch",
+        "warning: timeout above retry: it bounds all attempts together",
+        "dropped: shutdown 80",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+}
+
+#[tokio::test]
+async fn compose_knows_every_layer_by_name() {
+    let help = run("compose", &["--help"]).await;
+    assert_eq!(help.status.code(), Some(0));
+    let usage = text(&help.stdout);
+    let named = usage.lines().filter_map(|line| line.strip_prefix("    "));
+    let names: Vec<_> = named
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    // Ours: one for each module of `layers`; and tower's.
+    for module in
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/layers")).expect("layers")
+    {
+        let module = module.expect("an entry").path();
+        if !module.is_dir() {
+            continue;
+        }
+        let module = module
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .replace('_', "-");
+        let known = names
+            .iter()
+            .any(|name| *name == module || name.ends_with(&format!("-{module}")));
+        assert!(known, "{module}: {usage}");
+    }
+    for tower in ["concurrency-limit", "load-shed", "buffer", "timeout"] {
+        assert!(names.contains(&tower), "{tower}: {usage}");
+    }
+    for name in names {
+        let output = run("compose", &[name]).await;
+        let stdout = text(&output.stdout);
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        assert!(!stdout.contains("LOST"), "{name}: {stdout}");
+    }
+    let unknown = run("compose", &["queue", "retri"]).await;
+    assert_eq!(unknown.status.code(), Some(2));
+    let told = text(&unknown.stderr);
+    assert!(
+        told.starts_with("compose: there is no layer `retri`"),
+        "{told}"
+    );
+    assert!(
+        told.contains("    circuit-breaker"),
+        "the list of them: {told}"
+    );
+}
+
 #[tokio::test]
 async fn gateway_says_what_is_wrong_with_its_arguments() {
-    for (arguments, message) in [
-        (&[][..], "gateway: --to is needed at least once"),
-        (&["--to"], "gateway: --to needs a value"),
-        (&["--too", "console:"], "gateway: there is no option --too"),
+    let to = |more: &[&'static str]| [&["--to", "console:"], more].concat();
+    for (arguments, messages) in [
         (
-            &["--to", "console:", "--grpc", "4317"],
-            "gateway: --grpc: `4317` is not an address such as 127.0.0.1:4317",
+            vec![],
+            ["required arguments were not provided", "--to <URL>"],
+        ),
+        (vec!["--to"], ["value is required for '--to <URL>'", "none"]),
+        (vec!["--too", "console:"], ["'--too'", "--help"]),
+        (
+            to(&["--grpc", "4317"]),
+            ["invalid value '4317' for '--grpc <ADDR>'", "address"],
         ),
         (
-            &["--to", "console:", "--drain-timeout", "soon"],
-            "gateway: --drain-timeout: `soon` is not a duration such as 10s or 0.5s",
+            to(&["--drain-timeout", "soon"]),
+            ["'soon' for '--drain-timeout <TIME>'", "expected number"],
         ),
         (
-            &["--fallback", "console:"],
-            "gateway: --fallback is for the --to before it",
+            ["--fallback", "console:x"]
+                .into_iter()
+                .chain(to(&[]))
+                .collect(),
+            ["console:x", "is for the --to before it"],
         ),
         (
-            &["--dead-letter", "console:"],
-            "gateway: --dead-letter is for the --to before it",
+            ["--dead-letter", "console:y"]
+                .into_iter()
+                .chain(to(&[]))
+                .collect(),
+            ["console:y", "is for the --to before it"],
         ),
         (
-            &["--to", "console:", "--fallback", "nowhere"],
-            "gateway: exporter URL: scheme: it is missing",
+            to(&["--fallback", "nowhere"]),
+            ["exporter URL: scheme: it is missing", "--help"],
         ),
         (
-            &["--to", "console:", "--overflow", "spill"],
-            "gateway: --overflow: `spill` is not one of block, reject, drop-oldest",
+            to(&["--overflow", "spill"]),
+            ["'spill' for '--overflow", "block, reject-new, drop-oldest"],
         ),
         (
-            &["--to", "console:", "--ack", "never"],
-            "gateway: --ack: `never` is not one of delivery, enqueue",
+            to(&["--ack", "never"]),
+            ["'never' for '--ack", "delivery, enqueue"],
         ),
         (
-            &["--to", "console:", "--queue-bytes", "64MB"],
-            "gateway: --queue-bytes: `64MB` is not a number such as 1000",
+            to(&["--queue-bytes", "64MB"]),
+            ["'64MB' for '--queue-bytes <N>'", "invalid digit"],
         ),
         (
-            &["--to", "console:", "--queue-bytes", "0"],
-            "gateway: a queue of zero bytes holds nothing",
+            to(&["--queue-bytes", "0"]),
+            ["a queue of zero bytes holds nothing", "max_bytes"],
         ),
         (
-            &["--to", "console:", "--batch-items", "0"],
-            "gateway: batch layer: max_items is 0",
+            to(&["--batch-items", "0"]),
+            ["batch layer: max_items is 0", ""],
         ),
         (
-            &["--to", "console:", "--batch-timeout", "-1s"],
-            "gateway: --batch-timeout: `-1s` is not a duration such as 10s or 0.5s",
+            to(&["--batch-timeout=-1s"]),
+            ["'-1s' for '--batch-timeout <TIME>'", "expected number"],
+        ),
+        (to(&["--rate-items", "0"]), ["rate", "0"]),
+        (
+            to(&["--max-concurrency", "0"]),
+            ["a minimum of 0 requests in flight", "min_limit"],
         ),
         (
-            &["--to", "console:", "--rate-items", "0"],
-            "gateway: --rate-items: `0` is not a number above 0",
+            to(&["--max-concurrency", "some"]),
+            ["'some' for '--max-concurrency <auto|N>'", "invalid digit"],
         ),
         (
-            &["--to", "console:", "--max-concurrency", "0"],
-            "gateway: --max-concurrency: `0` is not auto, or 1 or more",
+            vec!["--to", "kafka://broker:9092"],
+            ["exporter URL: scheme: `kafka` is not known", "otlp+grpc:, "],
         ),
         (
-            &["--to", "console:", "--max-concurrency", "some"],
-            "gateway: --max-concurrency: `some` is not auto, or 1 or more",
-        ),
-        (
-            &["--to", "kafka://broker:9092"],
-            "gateway: exporter URL: scheme: `kafka` is not known; there are otlp+grpc:, ",
-        ),
-        (
-            &["--to", "otlp+grpc://host:4317?timeout=5"],
-            "gateway: exporter URL: parameter `timeout`: `5` is not a duration; write 500ms, ",
+            vec!["--to", "otlp+grpc://host:4317?timeout=5"],
+            ["parameter `timeout`: `5` is not a duration", "500ms, "],
         ),
     ] {
-        let output = run("gateway", arguments).await;
+        let output = run("gateway", &arguments).await;
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.starts_with(message), "{arguments:?}: {told}");
+        assert!(told.starts_with("error: "), "{arguments:?}: {told}");
+        for message in messages {
+            assert!(told.contains(message), "{arguments:?}: {message}: {told}");
+        }
     }
     let output = run("gateway", &["--help"]).await;
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).starts_with("usage: gateway --to URL"));
+    let help = text(&output.stdout);
+    for flag in [
+        "--to <URL>",
+        "--fallback <URL>",
+        "--dead-letter <URL>",
+        "--grpc <ADDR>",
+        "--http <ADDR>",
+        "--drain-timeout <TIME>",
+        "--batch-items <N>",
+        "--batch-bytes <N>",
+        "--batch-timeout <TIME>",
+        "--queue-bytes <N>",
+        "--overflow <",
+        "--ack <",
+        "--rate-items <N>",
+        "--max-concurrency <auto|N>",
+    ] {
+        assert!(help.contains(flag), "{flag}: {help}");
+    }
 }
 
 #[cfg(unix)]
@@ -580,7 +760,7 @@ mod gateway {
             "--to",
             &backend.url,
             "--overflow",
-            "reject",
+            "reject-new",
             "--queue-bytes",
             "1500000",
         ];

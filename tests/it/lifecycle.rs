@@ -286,7 +286,7 @@ async fn a_request_whose_caller_went_away_is_counted_by_its_stage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_wakes_a_request_in_backoff_and_ends_its_retries_at_the_deadline() {
+async fn a_shutdown_wakes_a_request_in_backoff_and_retries_it_before_the_deadline() {
     let lifecycle = Lifecycle::new();
     let exporter = ScriptedExporter::new([Step::Fail(down()), Step::Fail(down()), Step::Deliver]);
     let policy = RetryPolicy::new()
@@ -305,11 +305,10 @@ async fn a_shutdown_wakes_a_request_in_backoff_and_ends_its_retries_at_the_deadl
     let report = lifecycle.shutdown(4 * SECOND).await;
     assert_eq!(
         started.elapsed(),
-        4 * SECOND,
-        "the last attempt is at the deadline"
+        2 * SECOND,
+        "no wait takes more than half of what is left"
     );
-    // Either side of the same moment: the answer is there, or it is counted as late.
-    assert_eq!(report.delivered + report.dropped, 5);
+    assert_eq!((report.delivered, report.dropped), (5, 0));
     assert!(request.await.unwrap().is_ok());
     assert_eq!(exporter.calls(), 3);
 }

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceBuilder, ServiceExt, layer::Layer, limit::ConcurrencyLimit};
 use tower_otlp::{
-    ErrorKind, ExportError, ServiceBuilderExt,
+    DropReason, ErrorKind, ExportError, Lifecycle, RetryAdvice, ServiceBuilderExt,
     layers::{
+        queue::{Acknowledge, QueueConfig, QueueLayer},
         rate_limit::{RateLimit, RateLimitLayer, RateLimiter},
         retry::{RetryLayer, RetryPolicy},
     },
@@ -252,4 +253,99 @@ async fn a_wait_for_tokens_holds_no_permit_below() {
     let start = Instant::now();
     shared.oneshot(logs(1)).await.unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO, "the only permit is free");
+}
+
+/// A limit of an item a second that is in debt by `debt` items, in a lifecycle.
+async fn in_debt(debt: usize) -> (Lifecycle, RateLimitLayer, ScriptedExporter) {
+    let lifecycle = Lifecycle::new();
+    let layer = RateLimitLayer::new(items(1.0, 1.0)).lifecycle(&lifecycle);
+    let exporter = ScriptedExporter::delivering();
+    let service = layer.layer(ReadinessProbe::new(exporter.clone()));
+    service.oneshot(logs(debt + 1)).await.unwrap();
+    (lifecycle, layer, exporter)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beyond_the_deadline_of_a_shutdown_ends_at_once() {
+    let (lifecycle, layer, exporter) = in_debt(60).await;
+    let service = layer.layer(ReadinessProbe::new(exporter.clone()));
+    let mut waiting = [(); 3].map(|()| task::spawn(service.clone().oneshot(logs(1))));
+    for waiting in &mut waiting {
+        assert_pending!(waiting.poll());
+    }
+    let started = Instant::now();
+    let draining = tokio::spawn(async move { lifecycle.shutdown(10 * SECOND).await });
+    for waiting in waiting {
+        let error = waiting.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        let RetryAdvice::After(wait) = error.retry() else {
+            panic!("a later process may send it: {error}");
+        };
+        assert_eq!(wait.as_secs_f64().round() as u64, 60);
+        assert!(error.to_string().contains("rate limit"), "{error}");
+    }
+    // One that comes later hears it as well.
+    let error = service.oneshot(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(exporter.calls(), 1);
+    draining.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_draining_the_limit_holds_for_those_it_leaves_time_for() {
+    let (lifecycle, layer, exporter) = in_debt(5).await;
+    let service = layer.layer(exporter.clone());
+    let started = Instant::now();
+    let answers = [(); 3].map(|()| {
+        let call = service.clone().oneshot(logs(10));
+        tokio::spawn(async move { (call.await, started.elapsed().as_secs()) })
+    });
+    tokio::task::yield_now().await;
+    let draining = tokio::spawn(async move { lifecycle.shutdown(10 * SECOND).await });
+    let mut ends = Vec::new();
+    for answer in answers {
+        let (result, after) = answer.await.unwrap();
+        ends.push((result.is_ok(), after));
+    }
+    // The debt of five is paid off, the next one of ten would last beyond the deadline.
+    assert_eq!(ends, [(true, 5), (false, 5), (false, 5)]);
+    assert_eq!(exporter.items(), [6, 10]);
+    draining.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_does_not_let_pass_in_time_is_a_counted_drop() {
+    let (lifecycle, layer, exporter) = in_debt(60).await;
+    let queue = QueueConfig::new().acknowledge(Acknowledge::OnEnqueue);
+    let service = ServiceBuilder::new()
+        .tracked(&lifecycle)
+        .queue(QueueLayer::new(queue.lifecycle(&lifecycle)).unwrap())
+        .export_retry(RetryPolicy::new().lifecycle(&lifecycle))
+        .layer(layer)
+        .service(ReadinessProbe::new(exporter.clone()));
+    service.oneshot(logs(7)).await.unwrap();
+    tokio::task::yield_now().await;
+    let started = Instant::now();
+    let report = lifecycle.shutdown(10 * SECOND).await;
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert!(report.complete, "{report:?}");
+    assert_eq!((report.delivered, report.dropped), (0, 7));
+    let reason = DropReason::Failed(ErrorKind::Closed);
+    assert_eq!(report.drops().collect::<Vec<_>>(), [(reason, 7)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_lifecycle_it_waits_beyond_any_deadline() {
+    let lifecycle = Lifecycle::new();
+    let exporter = ScriptedExporter::delivering();
+    let service = RateLimit::new(exporter.clone(), items(1.0, 1.0));
+    service.clone().oneshot(logs(61)).await.unwrap();
+    let mut waiting = task::spawn(service.oneshot(logs(1)));
+    assert_pending!(waiting.poll());
+    lifecycle.shutdown(SECOND).await;
+    tokio::time::sleep(10 * SECOND).await;
+    assert_pending!(waiting.poll());
+    waiting.await.unwrap();
+    assert_eq!(exporter.calls(), 2);
 }

@@ -17,27 +17,26 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
-/// Where a peer was installed: `collector` or `python`.
+/// Where a peer was installed, by a name that `install.sh` prints.
 pub fn installed(peer: &str) -> &'static str {
-    static PATHS: OnceLock<HashMap<String, String>> = OnceLock::new();
-    let paths = PATHS.get_or_init(|| {
+    static PATHS: OnceLock<(HashMap<String, String>, String)> = OnceLock::new();
+    let (paths, missing) = PATHS.get_or_init(|| {
         let output = Command::new("bash")
             .arg(folder().join("install.sh"))
             .arg("--paths")
             .output()
             .expect("bash");
-        assert!(
-            output.status.success(),
-            "the peers are not installed; tests/peers/run.sh does it: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout)
+        let paths = String::from_utf8_lossy(&output.stdout)
             .lines()
             .filter_map(|line| line.split_once('='))
             .map(|(peer, path)| (peer.to_owned(), path.to_owned()))
-            .collect()
+            .collect();
+        // Which one is missing matters only to the tests that need it.
+        (paths, String::from_utf8_lossy(&output.stderr).into_owned())
     });
-    &paths[peer]
+    paths
+        .get(peer)
+        .unwrap_or_else(|| panic!("{peer} is not installed; tests/peers/run.sh does it: {missing}"))
 }
 
 /// A running Collector.
@@ -97,12 +96,7 @@ impl Collector {
 
     /// All requests of a signal that it has written down so far, in order.
     pub fn received(&self, signal: Signal) -> Vec<ExportRequest> {
-        let path = self.out.path().join(format!("{signal}.jsonl"));
-        let text = std::fs::read(path).unwrap_or_default();
-        text.split_inclusive(|byte| *byte == b'\n')
-            .filter(|line| line.ends_with(b"\n"))
-            .map(|line| ExportRequest::from_json(signal, line).expect("the Collector's JSON"))
-            .collect()
+        written(self.out.path(), signal)
     }
 
     /// Waits until it has written down this many items of a signal.
@@ -130,6 +124,15 @@ impl Drop for Collector {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// All requests of a signal that a Collector has written down in a folder, in order.
+pub fn written(folder: &Path, signal: Signal) -> Vec<ExportRequest> {
+    let text = std::fs::read(folder.join(format!("{signal}.jsonl"))).unwrap_or_default();
+    text.split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| line.ends_with(b"\n"))
+        .map(|line| ExportRequest::from_json(signal, line).expect("the Collector's JSON"))
+        .collect()
 }
 
 /// Asks a process to end and waits for it.

@@ -11,17 +11,24 @@
 mod certificates;
 mod collector;
 mod compare;
+mod gate;
 #[path = "../it/support/generate.rs"]
 #[allow(dead_code)]
 mod generate;
+mod outage;
 mod python;
 mod receivers;
+#[allow(dead_code, reason = "the exporters' tests take what they need")]
+mod servers;
 mod workload;
 
 mod exporters;
+mod file;
 mod gateway;
+mod jaeger;
 mod pipeline;
 mod relay;
 mod restart;
 mod syslog;
 mod tls;
+mod zipkin;

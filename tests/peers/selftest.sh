@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-paths=$("$here/install.sh")
+paths=$("$here/install.sh" collector python)
 collector=$(sed -n 's/^collector=//p' <<<"$paths")
 python=$(sed -n 's/^python=//p' <<<"$paths")
 export PYTHONDONTWRITEBYTECODE=1
@@ -212,11 +212,12 @@ mkdir "$out"
 # These receivers do not log the port they got, so the ports are chosen here.
 read -r -a ports < <("$python" -c '
 import socket
-sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
 print(*(each.getsockname()[1] for each in sockets))')
 start legacy sink-legacy.yaml JAEGER_GRPC_ADDR="127.0.0.1:${ports[0]}" \
-  JAEGER_HTTP_ADDR="127.0.0.1:${ports[1]}" ZIPKIN_ADDR="127.0.0.1:${ports[2]}" OUT_DIR="$out"
-"$python" - "${ports[@]}" <<'PYTHON'
+  JAEGER_HTTP_ADDR="127.0.0.1:${ports[1]}" ZIPKIN_ADDR="127.0.0.1:${ports[2]}" \
+  JAEGER_COMPACT_ADDR="127.0.0.1:${ports[3]}" JAEGER_BINARY_ADDR="127.0.0.1:${ports[4]}" OUT_DIR="$out"
+"$python" - "${ports[@]:0:3}" <<'PYTHON'
 import http.client, json, socket, sys
 
 for port in sys.argv[1:]:

@@ -35,6 +35,13 @@ pub fn requests(signal: Signal, count: u64) -> Vec<ExportRequest> {
 
 /// A request of one span whose id is `number`, which must not be 0: that is no id.
 pub fn numbered_span(number: u64) -> ExportRequest {
+    span_at(number, 0)
+}
+
+/// A request of one span of a millisecond, in a trace whose id is [`TRACE`], whose id is `number`,
+/// not 0. Servers keep what is recent: `start` is in nanoseconds of the epoch.
+pub fn span_at(number: u64, start: u64) -> ExportRequest {
+    let end = if start == 0 { 0 } else { start + 1_000_000 };
     let message = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             scope_spans: vec![ScopeSpans {
@@ -42,6 +49,8 @@ pub fn numbered_span(number: u64) -> ExportRequest {
                     trace_id: vec![1; 16],
                     span_id: number.to_be_bytes().to_vec(),
                     name: format!("span {number}"),
+                    start_time_unix_nano: start,
+                    end_time_unix_nano: end,
                     ..Default::default()
                 }],
                 ..Default::default()
@@ -51,6 +60,9 @@ pub fn numbered_span(number: u64) -> ExportRequest {
     };
     ExportRequest::from_protobuf(Signal::Traces, message.encode_to_vec()).expect("valid")
 }
+
+/// The id of the trace of `numbered_span` and `span_at`, in hexadecimal.
+pub const TRACE: &str = "01010101010101010101010101010101";
 
 /// The ids that `numbered_span` gave, in order of arrival.
 pub fn numbers(requests: &[ExportRequest]) -> Vec<u64> {

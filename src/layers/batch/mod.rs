@@ -41,7 +41,8 @@
 //! - when its [timer](BatchConfig::timeout) has run out, which starts with its first request;
 //! - when a [key too many](BatchConfig::max_keys) needs room, and it is the oldest;
 //! - at once while the [lifecycle](BatchConfig::lifecycle) is flushed or shut down, and when the
-//!   last handle of the layer is gone.
+//!   last handle of the layer is gone, or is only kept by a queue or batch above whose own handles
+//!   are gone: such a worker may have to send again what fails, but nothing new can come.
 //!
 //! A request that is larger than a batch is cut into pieces (see [`OtlpBytes::split`](
 //! crate::otlp::OtlpBytes::split)); the last piece may share its batch with others, and the

@@ -17,7 +17,10 @@ use tower_service::Service;
 use tracing::Span;
 
 use super::{ResponseFuture, caller::Caller};
-use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice, Stage};
+use crate::{
+    ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice, Stage,
+    layers::presence::{Presence, Present},
+};
 
 /// How many requests may be on their way from the handles to the worker. It takes them at once,
 /// unless everything is full.
@@ -32,12 +35,14 @@ pub struct Batch {
     door: Arc<Door>,
     places: PollSemaphore,
     place: Option<OwnedSemaphorePermit>,
+    present: Present,
 }
 
 /// What all handles have in common.
 pub(super) struct Door {
     outbox: mpsc::UnboundedSender<Message>,
     places: Arc<Semaphore>,
+    presence: Arc<Presence>,
     stage: Stage,
     started: AtomicBool,
     worker: Mutex<Option<Task>>,
@@ -58,6 +63,8 @@ pub(super) struct Message {
 pub(super) struct Inbox {
     messages: mpsc::UnboundedReceiver<Message>,
     places: Arc<Semaphore>,
+    /// Whether anybody is about to send something.
+    pub(super) presence: Arc<Presence>,
 }
 
 impl Inbox {
@@ -77,14 +84,21 @@ impl Drop for Inbox {
 pub(super) fn open(stage: Stage) -> (Door, Inbox) {
     let (outbox, messages) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(PLACES));
+    let presence = Arc::new(Presence::default());
     let door = Door {
         outbox,
         places: places.clone(),
+        presence: presence.clone(),
         stage,
         started: AtomicBool::new(false),
         worker: Mutex::new(None),
     };
-    (door, Inbox { messages, places })
+    let inbox = Inbox {
+        messages,
+        places,
+        presence,
+    };
+    (door, inbox)
 }
 
 impl Door {
@@ -127,6 +141,7 @@ impl Batch {
         };
         Self {
             places: PollSemaphore::new(door.places.clone()),
+            present: Present::new(door.presence.clone()),
             door: Arc::new(door),
             place: None,
         }
@@ -162,6 +177,7 @@ impl Clone for Batch {
             door: self.door.clone(),
             places: self.places.clone(),
             place: None,
+            present: self.present.clone(),
         }
     }
 }
@@ -181,6 +197,7 @@ impl Service<ExportRequest> for Batch {
     type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
+        self.present.show();
         // That there is no runtime is for `call` to tell.
         if self.place.is_none() && self.door.start().is_ok() {
             self.place = ready!(self.places.poll_acquire(cx));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     ErrorKind, ExportError, ExportRequest, Exporter, IntoExportError, Stage,
+    layers::presence::spare,
     otlp::{Limits, Pieces},
 };
 
@@ -22,6 +23,8 @@ use crate::{
 pub struct Worker<S> {
     /// Never asked for readiness and never called: each batch takes a clone.
     inner: IntoExportError<S>,
+    /// Whether that handle counts as one that may be used at any time.
+    is_present: bool,
     inbox: Inbox,
     open: Open,
     /// Full, or otherwise done with: they only wait for a place in flight.
@@ -48,6 +51,7 @@ impl<S: Exporter> Worker<S> {
     pub(super) fn new(inner: S, config: &BatchConfig, inbox: Inbox) -> Self {
         Self {
             inner: IntoExportError::new(inner),
+            is_present: true,
             inbox,
             open: Open::new(config.clone()),
             ready: VecDeque::new(),
@@ -69,15 +73,18 @@ impl<S: Exporter> Worker<S> {
     /// # Panics
     /// Outside a tokio runtime with its timer enabled.
     pub async fn run(mut self) {
+        let presence = self.inbox.presence.clone();
         let mut is_forsaken = false;
         loop {
             self.launch();
             if is_forsaken && self.has_nothing_to_launch() {
                 break;
             }
+            let is_deserted = is_forsaken || presence.is_over();
+            self.attend(!is_deserted || !self.has_nothing_to_launch());
             let has_place = self.flights.len() < self.max_in_flight;
             let may_launch = has_place && !self.open.is_empty();
-            let is_rushed = is_forsaken || self.stage.is_rushed();
+            let is_rushed = is_deserted || self.stage.is_rushed();
             let reads = !is_forsaken && self.ready.is_empty() && self.cutting.is_none();
             let due = self.open.next_due().filter(|_| has_place);
             self.set_alarm(due);
@@ -97,6 +104,7 @@ impl<S: Exporter> Worker<S> {
                 () = ready(()), if may_launch && is_rushed => {
                     self.ready.extend(self.open.pop_oldest());
                 }
+                () = presence.left(), if !is_deserted => {}
                 () = self.stage.rushed(), if may_launch && !is_rushed => {}
                 () = ring(&mut self.alarm), if due.is_some() => {}
             }
@@ -112,6 +120,19 @@ impl<S: Exporter> Worker<S> {
         drop(inner);
         while let Some(landed) = flights.next().await {
             landed.settle(&mut cuts);
+        }
+    }
+
+    /// A batch layer below sends what it has at once while nobody is about to send it more. So this
+    /// worker tells it when that goes for its own callers.
+    fn attend(&mut self, is_present: bool) {
+        if self.is_present != is_present {
+            self.is_present = is_present;
+            self.inner = if is_present {
+                self.inner.clone()
+            } else {
+                spare(&self.inner)
+            };
         }
     }
 

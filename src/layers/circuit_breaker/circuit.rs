@@ -9,14 +9,24 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CircuitBreakerPolicy, Verdict, policy::LONGEST_NAMED, window::Window};
+use super::{
+    CircuitBreakerPolicy, Verdict,
+    event::Event,
+    pass::{Claim, Pass},
+    policy::LONGEST_NAMED,
+    window::Window,
+};
 use crate::{
     ErrorKind, ExportError, RetryAdvice,
     layers::{
-        observe::{self, BreakerState},
+        observe,
         waiting::{Parking, later},
     },
+    lifecycle::Level,
 };
+
+/// The shortest pause, and the least time for a probe, when the deadline of a shutdown is near.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// The state of a circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,24 +84,36 @@ struct State {
     openings: u32,
     /// The number of the next slot.
     next: u64,
+    /// The flush or shutdown that it has taken notice of, by its number.
+    raised: u64,
 }
 
 enum Phase {
-    Closed { streak: u32, window: Window },
-    Open { until: Instant },
-    HalfOpen { slots: Vec<Slot>, succeeded: u32 },
+    Closed {
+        streak: u32,
+        window: Window,
+    },
+    Open {
+        until: Instant,
+        /// Until when the server wants to hear nothing; not after `until`.
+        named: Instant,
+    },
+    HalfOpen {
+        slots: Vec<Slot>,
+        succeeded: u32,
+    },
 }
 
 /// The place of one probe.
 struct Slot {
     number: u64,
     deadline: Instant,
-    stage: Stage,
+    stage: SlotStage,
 }
 
 /// How far a probe has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum SlotStage {
     /// The service is asked whether it is ready.
     Asking,
     /// The handle is ready and was not called yet.
@@ -106,6 +128,8 @@ pub(super) enum Entry {
     Granted { deadline: Option<Instant> },
     /// Not before this time, unless it is woken.
     Barred { until: Instant },
+    /// Not before the deadline of a shutdown: it is told so at once.
+    Ended,
 }
 
 impl Circuit {
@@ -121,6 +145,7 @@ impl Circuit {
                 epoch: 0,
                 openings: 0,
                 next: 0,
+                raised: 0,
             }),
         }
     }
@@ -132,11 +157,18 @@ impl Circuit {
     /// The state, after what time has changed.
     fn at(&self, now: Instant) -> MutexGuard<'_, State> {
         let mut state = self.lock();
+        // Under the lock: who opens the circuit with an older level would miss the deadline.
+        let level = self.level();
+        if level.raised != state.raised {
+            // A flush that is over by now counts too: it began after the last look at this state.
+            state.raised = level.raised;
+            Self::hurry(&mut state, level, now);
+        }
         loop {
             let late = match &mut state.phase {
                 Phase::Closed { .. } => return state,
                 // Open => HalfOpen.
-                Phase::Open { until } if *until <= now => {
+                Phase::Open { until, .. } if *until <= now => {
                     state.phase = Phase::HalfOpen {
                         slots: Vec::new(),
                         succeeded: 0,
@@ -148,7 +180,7 @@ impl Circuit {
                 Phase::HalfOpen { slots, .. } => {
                     let late = slots
                         .iter()
-                        .filter(|slot| slot.stage != Stage::Idle && slot.deadline <= now)
+                        .filter(|slot| slot.stage != SlotStage::Idle && slot.deadline <= now)
                         .map(|slot| slot.deadline)
                         .min();
                     if late.is_none() {
@@ -166,13 +198,54 @@ impl Circuit {
         }
     }
 
+    fn level(&self) -> Level {
+        let stage = self.policy.stage.as_ref();
+        stage.map(|stage| stage.level()).unwrap_or_default()
+    }
+
+    /// A flush or a shutdown has begun. Who waits hears of it too, and looks again.
+    fn hurry(state: &mut State, level: Level, now: Instant) {
+        let drain = level.deadline.filter(|_| level.draining);
+        match &mut state.phase {
+            Phase::Closed { .. } => {}
+            // What the server named is kept, unless it is later than the end.
+            Phase::Open { until, named } => {
+                let hopeless = drain.is_some_and(|deadline| *named >= deadline);
+                *until = if hopeless { now } else { (*named).max(now) }.min(*until);
+            }
+            // A probe that hangs leaves time for another; one that nobody has sent makes room.
+            Phase::HalfOpen { slots, .. } => {
+                if let Some(deadline) = drain {
+                    slots.retain(|slot| slot.stage != SlotStage::Idle);
+                    for slot in slots {
+                        let end = later(now, half_of(deadline, now));
+                        slot.deadline = slot.deadline.min(end);
+                    }
+                }
+                state.epoch += 1;
+            }
+        }
+    }
+
     fn open(&self, state: &mut State, at: Instant, named: Duration) {
         state.openings = state.openings.saturating_add(1);
         state.epoch += 1;
-        let pause = self.policy.pause(state.openings, named);
+        let pause = self.until(at, self.policy.pause(state.openings));
+        let named = later(at, named.min(LONGEST_NAMED));
         state.phase = Phase::Open {
-            until: later(at, pause),
+            until: pause.max(named),
+            named,
         };
+    }
+
+    /// When a pause or a probe ends that begins then. While a pipeline shuts down it takes half
+    /// of the time left at most, so that another probe follows before the deadline.
+    fn until(&self, from: Instant, longest: Duration) -> Instant {
+        let longest = match self.level().deadline {
+            Some(deadline) => longest.min(half_of(deadline, from)),
+            None => longest,
+        };
+        later(from, longest)
     }
 
     fn close(state: &mut State) {
@@ -200,6 +273,8 @@ impl Circuit {
     /// Asks to be let in. `pass` is what the handle has from earlier, and what it gets.
     pub(super) fn enter(self: &Arc<Self>, pass: &mut Option<Pass>, now: Instant) -> Entry {
         let mut state = self.at(now);
+        let deadline = self.level().deadline;
+        let no_later = |until: Instant| deadline.map_or(until, |end| until.min(end));
         let State {
             phase, epoch, next, ..
         } = &mut *state;
@@ -208,45 +283,84 @@ impl Circuit {
                 Entry::Granted { deadline: None },
                 Some(Claim::Ordinary { epoch: *epoch }),
             ),
-            Phase::Open { until } => (Entry::Barred { until: *until }, None),
+            Phase::Open { until, .. } if deadline.is_some_and(|end| end <= *until) => {
+                (Entry::Ended, None)
+            }
+            Phase::Open { until, .. } => (Entry::Barred { until: *until }, None),
+            Phase::HalfOpen { .. } if deadline.is_some_and(|end| end <= now) => {
+                (Entry::Ended, None)
+            }
             Phase::HalfOpen { slots, succeeded } => {
                 let held = pass.as_ref().and_then(Pass::slot);
                 if let Some(slot) = slots.iter().find(|slot| Some(slot.number) == held) {
-                    let deadline = Some(slot.deadline);
+                    let deadline = Some(no_later(slot.deadline));
                     return Entry::Granted { deadline };
                 }
                 let taken = u32::try_from(slots.len()).unwrap_or(u32::MAX);
                 if taken.saturating_add(*succeeded) < self.policy.probes {
                     let slot = Slot {
                         number: *next,
-                        deadline: later(now, self.policy.probe_timeout),
-                        stage: Stage::Asking,
+                        deadline: self.until(now, self.policy.probe_timeout),
+                        stage: SlotStage::Asking,
                     };
                     *next += 1;
                     let claim = Claim::Probe { slot: slot.number };
-                    let deadline = Some(slot.deadline);
+                    let deadline = Some(no_later(slot.deadline));
                     slots.push(slot);
                     (Entry::Granted { deadline }, Some(claim))
                 } else {
                     let first = slots.iter().map(|slot| slot.deadline).min();
-                    let until = first.unwrap_or(now);
+                    let until = no_later(first.unwrap_or(now));
                     (Entry::Barred { until }, None)
                 }
             }
         };
         drop(state);
         // Not under the lock: a pass that goes gives up its slot.
-        *pass = fresh.map(|claim| Pass {
-            circuit: self.clone(),
-            claim: Some(claim),
-        });
+        *pass = fresh.map(|claim| Pass::new(self.clone(), claim));
         entry
+    }
+
+    /// The service has told a probe whether it is ready.
+    pub(super) fn asked(&self, number: u64, ready: bool) {
+        if let Phase::HalfOpen { slots, .. } = &mut self.lock().phase
+            && let Some(slot) = slots.iter_mut().find(|slot| slot.number == number)
+        {
+            slot.stage = if ready {
+                SlotStage::Idle
+            } else {
+                SlotStage::Asking
+            };
+        }
+    }
+
+    /// A request is about to be sent. `false` if its leave has been withdrawn.
+    pub(super) fn send(&self, claim: Claim, now: Instant) -> bool {
+        let mut state = self.at(now);
+        match (claim, &mut state.phase) {
+            (Claim::Ordinary { .. }, Phase::Closed { .. }) => true,
+            (Claim::Probe { slot: number }, Phase::HalfOpen { slots, .. }) => {
+                let slot = slots.iter_mut().find(|slot| slot.number == number);
+                let Some(slot) = slot else { return false };
+                slot.stage = SlotStage::Sent;
+                slot.deadline = self.until(now, self.policy.probe_timeout);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The error of a request that is not let in.
     pub(super) fn refusal(&self, now: Instant) -> ExportError {
-        match self.at(now).phase {
-            Phase::Open { until } => {
+        let state = self.at(now);
+        let ended = self.level().deadline.is_some_and(|end| end <= now);
+        match state.phase {
+            Phase::Open { .. } | Phase::HalfOpen { .. } if ended => ExportError::new(
+                ErrorKind::Closed,
+                "the pipeline has shut down, and the circuit breaker was open to the end",
+            )
+            .with_retry(RetryAdvice::Backoff),
+            Phase::Open { until, .. } => {
                 let left = until.saturating_duration_since(now);
                 ExportError::new(
                     ErrorKind::CircuitOpen,
@@ -261,7 +375,7 @@ impl Circuit {
         }
     }
 
-    fn report(&self, claim: Claim, verdict: Verdict, named: Duration, now: Instant) {
+    pub(super) fn report(&self, claim: Claim, verdict: Verdict, named: Duration, now: Instant) {
         let mut state = self.at(now);
         let before = state.epoch;
         match (claim, &mut state.phase) {
@@ -289,8 +403,15 @@ impl Circuit {
                 }
             }
             // A request from before it opened has heard from the server for how long.
-            (Claim::Ordinary { .. }, Phase::Open { until }) => {
-                *until = (*until).max(later(now, named.min(LONGEST_NAMED)));
+            (
+                Claim::Ordinary { .. },
+                Phase::Open {
+                    until,
+                    named: known,
+                },
+            ) => {
+                *known = (*known).max(later(now, named.min(LONGEST_NAMED)));
+                *until = (*until).max(*known);
             }
             (Claim::Probe { slot: number }, Phase::HalfOpen { slots, succeeded }) => {
                 let Some(place) = slots.iter().position(|slot| slot.number == number) else {
@@ -316,7 +437,7 @@ impl Circuit {
         let changed = state.epoch != before;
         let event = match &state.phase {
             Phase::Closed { .. } => Event::Closed,
-            Phase::Open { until } => Event::Open {
+            Phase::Open { until, .. } => Event::Open {
                 pause: until.saturating_duration_since(now),
                 first: state.openings == 1,
             },
@@ -333,107 +454,6 @@ impl Circuit {
     }
 }
 
-/// What there is to log, when the lock is free: a subscriber may ask for the state.
-enum Event {
-    Quiet,
-    Closed,
-    Open { pause: Duration, first: bool },
-}
-
-impl Event {
-    const fn state(&self) -> BreakerState {
-        match self {
-            Event::Quiet => BreakerState::HalfOpen,
-            Event::Closed => BreakerState::Closed,
-            Event::Open { .. } => BreakerState::Open,
-        }
-    }
-
-    fn tell(self) {
-        match self {
-            Event::Quiet => {}
-            Event::Closed => tracing::info!("the circuit breaker closes"),
-            Event::Open { pause, first: true } => {
-                tracing::warn!(?pause, "the circuit breaker opens");
-            }
-            Event::Open { pause, .. } => {
-                tracing::debug!(?pause, "the circuit breaker stays open");
-            }
-        }
-    }
-}
-
-/// The leave to send one request. A probe that is dropped without a report gives up its slot.
-pub(super) struct Pass {
-    circuit: Arc<Circuit>,
-    claim: Option<Claim>,
-}
-
-#[derive(Clone, Copy)]
-enum Claim {
-    Ordinary { epoch: u64 },
-    Probe { slot: u64 },
-}
-
-impl Pass {
-    const fn slot(&self) -> Option<u64> {
-        match self.claim {
-            Some(Claim::Probe { slot }) => Some(slot),
-            _ => None,
-        }
-    }
-
-    /// The service has said whether it is ready.
-    pub(super) fn asked(&self, ready: bool) {
-        let Some(number) = self.slot() else { return };
-        if let Phase::HalfOpen { slots, .. } = &mut self.circuit.lock().phase
-            && let Some(slot) = slots.iter_mut().find(|slot| slot.number == number)
-        {
-            slot.stage = if ready { Stage::Idle } else { Stage::Asking };
-        }
-    }
-
-    /// The request is about to be sent. `false` if the leave has been withdrawn.
-    pub(super) fn send(&self, now: Instant) -> bool {
-        let mut state = self.circuit.at(now);
-        match (self.claim, &mut state.phase) {
-            (Some(Claim::Ordinary { .. }), Phase::Closed { .. }) => true,
-            (Some(Claim::Probe { slot: number }), Phase::HalfOpen { slots, .. }) => {
-                let slot = slots.iter_mut().find(|slot| slot.number == number);
-                let Some(slot) = slot else { return false };
-                slot.stage = Stage::Sent;
-                slot.deadline = later(now, self.circuit.policy.probe_timeout);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The answer to the request. Only the first report counts.
-    pub(super) fn report(&mut self, error: Option<&ExportError>) {
-        let Some(claim) = self.claim.take() else {
-            return;
-        };
-        let (verdict, named) = match error {
-            None => (Verdict::Works, Duration::ZERO),
-            Some(error) => (
-                self.circuit.policy.verdict(error),
-                match error.retry() {
-                    RetryAdvice::After(delay) => delay,
-                    _ => Duration::ZERO,
-                },
-            ),
-        };
-        self.circuit.report(claim, verdict, named, Instant::now());
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        if let Some(claim @ Claim::Probe { .. }) = self.claim.take() {
-            let now = Instant::now();
-            self.circuit
-                .report(claim, Verdict::Unknown, Duration::ZERO, now);
-        }
-    }
+fn half_of(deadline: Instant, now: Instant) -> Duration {
+    (deadline.saturating_duration_since(now) / 2).max(SHORTEST)
 }

@@ -6,7 +6,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::circuit::Pass;
+use super::pass::Pass;
 use crate::{ExportError, ExportResponse};
 
 pin_project! {

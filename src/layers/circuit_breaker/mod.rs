@@ -58,6 +58,24 @@
 //! A probe that is late is not cancelled, only counted: a [timeout](crate::layers::timeout) below
 //! the breaker cancels it.
 //!
+//! # Shutdown
+//!
+//! With a [`lifecycle`](CircuitBreakerPolicy::lifecycle) a circuit that is open when a shutdown
+//! begins is half open at once, and those who wait are woken: one request finds out whether the
+//! backend is back. From there on a pause, and the time of a probe, take half of what is left
+//! until the deadline at most, so that another probe follows: whenever the backend comes back,
+//! half of the time that is left then is for what waits.
+//!
+//! A delay that the server named is kept. If it ends after the deadline no probe will be made any
+//! more: those who wait are told at once, with [`CircuitOpen`](crate::ErrorKind::CircuitOpen) and
+//! that delay, in time for a fallback or the dead letters of a queue. Only the probe at the
+//! beginning of the shutdown is made all the same, for the alternative is to lose what waits.
+//!
+//! At the deadline, if the circuit is not closed, those who wait get
+//! [`Closed`](crate::ErrorKind::Closed) and so does who comes later; the
+//! [`DrainReport`](crate::DrainReport) has counted their items by then. A flush opens the circuit
+//! half at once too, unless the server named a delay, and changes nothing else.
+//!
 //! # Order
 //!
 //! Below the retry, so that each attempt counts, and above the attempt timeout: above the breaker
@@ -66,7 +84,8 @@
 //!
 //! # Pitfalls
 //!
-//! In `pending` mode a caller without a timeout waits for as long as the service fails.
+//! In `pending` mode a caller without a timeout waits for as long as the service fails, and with
+//! a [`lifecycle`](CircuitBreakerPolicy::lifecycle) until the deadline of a shutdown at most.
 //! Readiness is a promise there: a request whose handle was ready when the circuit opened is
 //! still sent.
 //!
@@ -78,9 +97,12 @@
 //!
 //! Tower has none. Its `load_shed` refuses when the service is not ready, not when it fails.
 
+mod alarm;
 mod circuit;
+mod event;
 mod future;
 mod layer;
+mod pass;
 mod policy;
 mod service;
 mod window;

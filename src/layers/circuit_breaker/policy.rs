@@ -1,6 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ErrorKind, ExportError, InvalidConfig, layers::observe::SharedObserver};
+use crate::{
+    ErrorKind, ExportError, InvalidConfig, Lifecycle, Stage, layers::observe::SharedObserver,
+};
 
 /// The longest delay named by a server that keeps a circuit open.
 pub(super) const LONGEST_NAMED: Duration = Duration::from_secs(60 * 60);
@@ -48,6 +50,8 @@ impl Verdict {
 /// | [`probes`](Self::probes) | 1 |
 /// | [`probe_timeout`](Self::probe_timeout) | 30 s |
 /// | [`classify`](Self::classify) | [`Verdict::of`] the kind |
+/// | [`lifecycle`](Self::lifecycle) | none |
+/// | [`observer`](Self::observer) | none |
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,6 +72,7 @@ pub struct CircuitBreakerPolicy {
     pub(super) probes: u32,
     pub(super) probe_timeout: Duration,
     classify: Option<Classify>,
+    pub(super) stage: Option<Stage>,
     pub(super) observer: SharedObserver,
 }
 
@@ -94,6 +99,7 @@ impl CircuitBreakerPolicy {
             probes: 1,
             probe_timeout: Duration::from_secs(30),
             classify: None,
+            stage: None,
             observer: SharedObserver::none(),
         }
     }
@@ -172,6 +178,17 @@ impl CircuitBreakerPolicy {
         self
     }
 
+    /// Takes part in the flushes and the shutdown of this lifecycle: see the
+    /// [module](super#shutdown).
+    ///
+    /// Without it an open circuit keeps requests past the deadline of a shutdown that a moment's
+    /// attempt would deliver, and in `pending` mode their callers wait on.
+    #[must_use]
+    pub fn lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
+        self.stage = Some(lifecycle.stage());
+        self
+    }
+
     /// Tells this observer when the circuit opens and closes: see
     /// [`layers::observe`](crate::layers::observe).
     #[must_use]
@@ -226,13 +243,12 @@ impl CircuitBreakerPolicy {
         self.consecutive.is_some_and(|failures| streak >= failures)
     }
 
-    /// How long the circuit is open the n-th time in a row, from 1.
-    pub(super) fn pause(&self, openings: u32, named: Duration) -> Duration {
+    /// How long the circuit is open the n-th time in a row, from 1, if the server names no delay.
+    pub(super) fn pause(&self, openings: u32) -> Duration {
         let doublings = openings.saturating_sub(1).min(31);
         self.open_for
             .saturating_mul(1 << doublings)
             .min(self.max_open_for)
-            .max(named.min(LONGEST_NAMED))
     }
 }
 
@@ -251,7 +267,8 @@ impl fmt::Debug for CircuitBreakerPolicy {
             .field("probes", &self.probes)
             .field("probe_timeout", &self.probe_timeout)
             .field("classify", &self.classify.as_ref().map(|_| ".."))
-            .finish()
+            .field("lifecycle", &self.stage.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -287,13 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_their_maximum_and_a_named_delay_is_kept() {
+    fn pauses_double_up_to_their_maximum() {
         let policy = CircuitBreakerPolicy::new();
-        let pauses = [1, 2, 3, 4, 5, 99].map(|n| policy.pause(n, Duration::ZERO).as_secs());
+        let pauses = [1, 2, 3, 4, 5, 99].map(|n| policy.pause(n).as_secs());
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
-        assert_eq!(policy.pause(1, 90 * SECOND), 90 * SECOND);
-        assert_eq!(policy.pause(1, Duration::MAX), LONGEST_NAMED);
         let longest = policy.open_for(Duration::MAX, Duration::MAX);
-        assert_eq!(longest.pause(u32::MAX, Duration::ZERO), Duration::MAX);
+        assert_eq!(longest.pause(u32::MAX), Duration::MAX);
     }
 }

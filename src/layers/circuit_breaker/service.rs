@@ -9,7 +9,9 @@ use tower_service::Service;
 
 use super::{
     CircuitBreakerPolicy, CircuitHandle, ResponseFuture,
-    circuit::{Circuit, Entry, Pass},
+    alarm::Alarm,
+    circuit::{Circuit, Entry},
+    pass::Pass,
 };
 use crate::{
     ExportError, ExportRequest, ExportResponse,
@@ -44,6 +46,7 @@ pub struct CircuitBreaker<S> {
     pass: Option<Pass>,
     timer: Timer,
     place: Option<Place>,
+    alarm: Alarm,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,7 @@ impl<S> CircuitBreaker<S> {
             pass: None,
             timer: Timer::new(),
             place: None,
+            alarm: Alarm::new(),
         }
     }
 
@@ -94,6 +98,21 @@ impl<S> CircuitBreaker<S> {
         self.asked = None;
         self.pass = None;
         self.readiness = Readiness::Unready;
+    }
+
+    /// Whether a flush or a shutdown has begun since the last time.
+    fn is_hurried(&mut self, cx: &mut Context<'_>) -> bool {
+        let stage = &self.circuit.policy.stage;
+        stage
+            .as_ref()
+            .is_some_and(|stage| self.alarm.poll(stage, cx).is_ready())
+    }
+
+    /// Ready for a call that fails.
+    fn refuse(&mut self) -> Poll<Result<(), ExportError>> {
+        self.place = None;
+        self.readiness = Readiness::Refusing;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -152,23 +171,25 @@ where
                         }
                         Poll::Pending => self.readiness = Readiness::Unready,
                     }
-                    if let Some(deadline) = deadline
-                        && self.timer.poll(deadline, cx).is_ready()
-                    {
-                        // The probe has failed: the circuit is open.
-                        continue;
+                    if let Some(deadline) = deadline {
+                        // The probe has failed: the circuit is open. Or a shutdown has begun.
+                        if self.timer.poll(deadline, cx).is_ready() || self.is_hurried(cx) {
+                            continue;
+                        }
                     }
                 }
                 Entry::Barred { until } => {
                     self.let_go();
                     if self.mode == Mode::Error {
-                        self.place = None;
-                        self.readiness = Readiness::Refusing;
-                        return Poll::Ready(Ok(()));
+                        return self.refuse();
                     }
-                    if self.timer.poll(until, cx).is_ready() {
+                    if self.timer.poll(until, cx).is_ready() || self.is_hurried(cx) {
                         continue;
                     }
+                }
+                Entry::Ended => {
+                    self.let_go();
+                    return self.refuse();
                 }
             }
             // Park first, look then: a change in between is not missed.

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use tokio::sync::Semaphore;
 
@@ -18,9 +18,27 @@ pub enum Overflow {
     /// It is answered with [`Overloaded`](crate::ErrorKind::Overloaded), to be sent again with
     /// backoff.
     RejectNew,
-    /// The oldest requests that are not in flight are dropped to make room. If what is in flight
-    /// fills the queue, the new request is answered as by `RejectNew`.
+    /// The oldest requests that are not in flight make room. They go to the
+    /// [dead letter](QueueConfig::dead_letter) exporter; without one, or if it cannot keep up,
+    /// they are dropped. If what is in flight fills the queue, the new request is answered as by
+    /// `RejectNew`.
     DropOldest,
+}
+
+/// `block`, `reject-new`, `drop-oldest`: for configuration files and command lines.
+impl FromStr for Overflow {
+    type Err = InvalidConfig;
+
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "block" => Ok(Self::Block),
+            "reject-new" => Ok(Self::RejectNew),
+            "drop-oldest" => Ok(Self::DropOldest),
+            _ => Err(InvalidConfig::new(
+                "an overflow is one of block, reject-new, drop-oldest",
+            )),
+        }
+    }
 }
 
 /// When a request is answered.
@@ -35,6 +53,21 @@ pub enum Acknowledge {
     /// does not hear of it. A caller that asks so late that the delivery is over by then gets
     /// its result instead.
     OnEnqueue,
+}
+
+/// `delivery`, `enqueue`: for configuration files and command lines.
+impl FromStr for Acknowledge {
+    type Err = InvalidConfig;
+
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "delivery" => Ok(Self::OnDelivery),
+            "enqueue" => Ok(Self::OnEnqueue),
+            _ => Err(InvalidConfig::new(
+                "a request is acknowledged on one of delivery, enqueue",
+            )),
+        }
+    }
 }
 
 /// How a queue works. Turn it into a layer with [`QueueLayer::new`](super::QueueLayer::new),
@@ -157,7 +190,8 @@ impl QueueConfig {
         self
     }
 
-    /// Where requests go whose delivery has failed for good. Retries and timeouts for it are its
+    /// Where requests go whose delivery has failed for good, and those that a full queue gives up
+    /// for newer ones. Retries and timeouts for it are its
     /// own affair: give it layers of its own.
     #[must_use]
     pub fn dead_letter(mut self, exporter: impl Exporter) -> Self {

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, future::CatchUnwind};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use super::{Entry, shared::Answer};
+use super::{Entry, ticket::Answer};
 use crate::{ErrorKind, ExportError, ExportResponse};
 
 pin_project! {

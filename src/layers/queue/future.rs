@@ -12,7 +12,8 @@ use tracing::Span;
 use super::{
     Acknowledge, EntryId,
     service::Door,
-    shared::{Answer, Shared, closed},
+    shared::{Shared, closed},
+    ticket::Answer,
 };
 use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse};
 

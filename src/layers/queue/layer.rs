@@ -57,7 +57,11 @@ impl QueueLayer {
     fn parts<S: Exporter>(&self, inner: S, storage: impl Storage) -> (Arc<Shared>, Worker<S>) {
         let mut config = self.config.clone();
         let dead_letter = config.dead_letter.take();
-        let shared = Arc::new(Shared::new(config, Box::new(storage)));
+        let shared = Arc::new(Shared::new(
+            config,
+            Box::new(storage),
+            dead_letter.is_some(),
+        ));
         self.handle.watch(&shared);
         let worker = Worker::new(inner, dead_letter, shared.clone());
         (shared, worker)

@@ -59,7 +59,8 @@
 //!
 //! A parked request is in the queue and not in flight: others pass it. After a partial failure
 //! only [what remains](crate::ExportError::remainder) is stored and sent again; the final answer
-//! counts it all. There is no bound on attempts or age unless
+//! counts it all. What an attempt has made of the body, JSON or a compressed form, stays with the
+//! request while there is room for it, so that the next attempt need not make it again. There is no bound on attempts or age unless
 //! [`max_redeliveries`](QueueConfig::max_redeliveries) or [`max_age`](QueueConfig::max_age) sets
 //! one: a backend that is down for hours costs nothing but room.
 //!
@@ -69,6 +70,12 @@
 //! [`QueueStats::dead_lettered`]. Without one, or if it fails too, the caller gets the error. If
 //! no caller is there any more, the items are lost: they are counted by reason, in the stats and
 //! in the [`DrainReport`](crate::DrainReport), and logged as an error, never in silence.
+//!
+//! What [`Overflow::DropOldest`] takes out of a full queue goes to the dead letter exporter as
+//! well, in one attempt. The newer request has its place at once, so what is on its way holds
+//! memory on top of the bounds: an eighth of [`max_bytes`](QueueConfig::max_bytes) at most. What is
+//! beyond that, because the dead letter exporter is slow, and what it does not take is dropped as
+//! [`Overflow`](crate::DropReason::Overflow).
 //!
 //! # Shutdown
 //!
@@ -87,8 +94,7 @@
 //! what is left counts as retained, and stays for the next process.
 //!
 //! Without a lifecycle: when all handles are dropped, the worker delivers what is there, retries
-//! included, and ends. Meanwhile it keeps its handle of what is below: a batch there is sent
-//! by its timer, not at once.
+//! included, and ends. A batch below does not wait for its timer then.
 //!
 //! # The worker
 //!
@@ -125,7 +131,10 @@
 //! away, has one request in flight for as long as the inner service takes to be ready again, never
 //! sends again, and is dead for good after one error of readiness.
 
+mod charge;
+mod closing;
 mod config;
+mod evicted;
 mod flight;
 mod future;
 mod layer;
@@ -134,6 +143,7 @@ mod service;
 mod shared;
 mod stats;
 mod storage;
+mod ticket;
 mod worker;
 
 pub use self::{

@@ -14,7 +14,7 @@ use tower_service::Service;
 use tracing::Span;
 
 use super::{Overflow, ResponseFuture, shared::Shared};
-use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse};
+use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, layers::presence::Present};
 
 /// A handle of a queue: takes requests, which its worker delivers. See the [module](super).
 ///
@@ -24,6 +24,7 @@ pub struct Queue {
     door: Arc<Door>,
     slots: PollSemaphore,
     slot: Option<OwnedSemaphorePermit>,
+    present: Present,
 }
 
 /// What all handles have in common, and the requests that wait for room: the worker ends when it
@@ -67,6 +68,7 @@ impl Queue {
     /// Without a task somebody else runs the worker.
     pub(super) fn new(shared: Arc<Shared>, worker: Option<Task>) -> Self {
         let slots = PollSemaphore::new(shared.slots.clone());
+        let present = Present::new(shared.presence.clone());
         let door = Door {
             shared,
             started: AtomicBool::new(worker.is_none()),
@@ -76,6 +78,7 @@ impl Queue {
             door: Arc::new(door),
             slots,
             slot: None,
+            present,
         }
     }
 
@@ -122,6 +125,7 @@ impl Clone for Queue {
             door: self.door.clone(),
             slots: self.slots.clone(),
             slot: None,
+            present: self.present.clone(),
         }
     }
 }
@@ -140,6 +144,7 @@ impl Service<ExportRequest> for Queue {
     type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
+        self.present.show();
         if self.slot.is_some() || self.door.shared.config.overflow != Overflow::Block {
             return Poll::Ready(Ok(()));
         }

@@ -11,19 +11,22 @@ use tokio::{
 };
 use tracing::Span;
 
-use super::{Entry, EntryId, Memory, QueueConfig, QueueStats, Storage, stats::Totals};
-use crate::{
-    DropReason, ErrorKind, ExportError, ExportRequest, ExportResponse, Held, RetryAdvice, Stage,
-    layers::observe::{Amount, Event, QueueState},
+use super::{
+    Entry, EntryId, QueueConfig, QueueStats, Storage,
+    evicted::Evicted,
+    stats::Totals,
+    ticket::{Answer, End, Ticket},
 };
-
-pub(super) type Answer = Result<ExportResponse, ExportError>;
+use crate::{
+    DropReason, ErrorKind, ExportError, ExportRequest, Held, RetryAdvice, Stage,
+    layers::{
+        observe::{Amount, Event, QueueState},
+        presence::Presence,
+    },
+};
 
 /// What observers call a queue.
 const NAME: &str = "queue";
-
-/// What a stored request costs beside its own size: its place in the storage, its ticket.
-const OVERHEAD: usize = 832;
 
 /// What the handles of a queue and its worker have in common.
 pub(super) struct Shared {
@@ -34,54 +37,45 @@ pub(super) struct Shared {
     pub(super) room: Arc<Semaphore>,
     /// Tells the worker to look again.
     pub(super) wake: Notify,
+    pub(super) presence: Arc<Presence>,
     /// Held for a few instructions at a time, never over an await, and never while a waker runs.
     state: Mutex<State>,
     /// Whether the storage survives the end of the process.
     pub(super) survives: bool,
+    pub(super) has_dead_letter: bool,
 }
 
-struct State {
-    storage: Box<dyn Storage>,
-    tickets: HashMap<EntryId, Ticket>,
+pub(super) struct State {
+    pub(super) storage: Box<dyn Storage>,
+    pub(super) tickets: HashMap<EntryId, Ticket>,
+    pub(super) evicted: Evicted,
     /// No handle is left, nor a request that waits for room.
-    forsaken: bool,
-    closed: bool,
-    in_flight: usize,
+    pub(super) forsaken: bool,
+    pub(super) closed: bool,
+    pub(super) in_flight: usize,
     /// Items of all tickets.
     items: u64,
-    totals: Totals,
+    pub(super) totals: Totals,
     /// By how much a storage came with more than fits: paid back before anything is free.
     debt: (usize, u64),
-}
-
-/// What a request in the queue has beside its entry.
-struct Ticket {
-    items: u64,
-    /// Who waits for the answer. `None` once it was answered early.
-    answer: Option<oneshot::Sender<Answer>>,
-    held: Held,
-    span: Span,
 }
 
 /// How the worker is to go on.
 pub(super) struct Survey {
     /// When there is something to send: now, if that is past.
     pub(super) next_due: Option<Instant>,
+    /// Nobody is about to send anything.
+    pub(super) deserted: bool,
     /// Nothing is left and nothing can come.
     pub(super) over: bool,
 }
 
-/// What became of a request in the end.
-pub(super) enum End {
-    Delivered(ExportResponse),
-    /// The dead letter exporter took it, after this error.
-    DeadLettered(ExportResponse, ExportError),
-    Failed(ExportError),
-    Dropped(DropReason, ExportError),
-}
-
 impl Shared {
-    pub(super) fn new(config: QueueConfig, storage: Box<dyn Storage>) -> Self {
+    pub(super) fn new(
+        config: QueueConfig,
+        storage: Box<dyn Storage>,
+        has_dead_letter: bool,
+    ) -> Self {
         let (len, bytes) = (storage.len(), storage.bytes());
         let free_slots = config.max_requests.saturating_sub(len);
         let used = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -95,10 +89,13 @@ impl Shared {
             slots: Arc::new(Semaphore::new(free_slots)),
             room: Arc::new(Semaphore::new(free_room)),
             wake: Notify::new(),
+            presence: Arc::default(),
             survives: storage.survives(),
+            has_dead_letter,
             state: Mutex::new(State {
                 storage,
                 tickets: HashMap::new(),
+                evicted: Evicted::new(config.max_bytes),
                 forsaken: false,
                 closed: false,
                 in_flight: 0,
@@ -110,23 +107,8 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What a request counts for, or why it never fits.
-    pub(super) fn charge(&self, request: &ExportRequest) -> Result<u32, ExportError> {
-        let size = request.memory_size().saturating_add(OVERHEAD);
-        match u32::try_from(size) {
-            Ok(charge) if size <= self.config.max_bytes => Ok(charge),
-            _ => Err(ExportError::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "a request of {size} bytes never fits into a queue of {} bytes",
-                    self.config.max_bytes
-                ),
-            )),
-        }
     }
 
     /// Stores a request that has its places.
@@ -210,26 +192,14 @@ impl Shared {
         )
     }
 
-    /// Drops the oldest request that is not in flight. Whether there was one.
-    pub(super) fn evict(&self) -> bool {
-        let mut state = self.lock();
-        let Some(entry) = state.storage.evict() else {
-            return false;
-        };
-        drop(state);
-        let error = ExportError::new(
-            ErrorKind::Overloaded,
-            "dropped from a full queue to make room for newer telemetry",
-        );
-        self.end(entry, End::Dropped(DropReason::Overflow, error));
-        true
-    }
-
     pub(super) fn survey(&self) -> Survey {
         let state = self.lock();
         Survey {
             next_due: state.storage.next_due(),
-            over: (state.forsaken || state.closed) && state.storage.is_empty(),
+            deserted: state.forsaken || self.presence.is_over(),
+            over: (state.forsaken || state.closed)
+                && state.storage.is_empty()
+                && state.evicted.len() == 0,
         }
     }
 
@@ -258,7 +228,7 @@ impl Shared {
                     });
                     let span = ticket.span.clone();
                     drop(state);
-                    if entry.attempts == 0 {
+                    if entry.attempts == 0 && !self.config.observer.is_none() {
                         let waited = entry.enqueued_at.elapsed();
                         let event = Event::dequeued(NAME, &entry.request, waited);
                         self.config.observer.emit(event);
@@ -285,20 +255,18 @@ impl Shared {
     /// The span of the caller of a request.
     pub(super) fn span(&self, id: EntryId) -> Span {
         let state = self.lock();
-        let ticket = state.tickets.get(&id);
-        ticket.map_or_else(Span::none, |ticket| ticket.span.clone())
+        let span = state.tickets.get(&id).map(|ticket| ticket.span.clone());
+        span.or_else(|| state.evicted.span(id))
+            .unwrap_or_else(Span::none)
     }
 
     /// Parks a leased request.
     pub(super) fn put_back(&self, mut entry: Entry, until: Instant) {
-        // What waits needs no JSON and no compressed form; they can be made again.
-        entry.request = entry.request.without_forms();
-        let size = (entry.request.memory_size() + OVERHEAD) as u64;
-        let less = entry.charge.saturating_sub(size);
-        entry.charge -= less;
+        let less = self.recharge(&mut entry);
         let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.storage.put_back(entry, until);
+        state.note_peaks();
         let freed = state.free(0, less);
         drop(state);
         self.give_back(freed);
@@ -308,33 +276,56 @@ impl Shared {
         self.lock().storage.hurry(beyond);
     }
 
-    /// A leased request is done with.
+    /// A leased request is done with, or one that was given up for newer ones.
     pub(super) fn finish(&self, entry: Entry, end: End) {
         let mut state = self.lock();
+        if let Some(ticket) = state.evicted.end(entry.id) {
+            // The dead letter exporter failed, or there was no time left for it.
+            let end = match end {
+                End::Failed(error) | End::Dropped(_, error) => {
+                    End::Dropped(DropReason::Overflow, error)
+                }
+                end => end,
+            };
+            return self.conclude(state, entry, ticket, end);
+        }
         state.in_flight = state.in_flight.saturating_sub(1);
         state.storage.ack(entry.id);
-        drop(state);
-        self.end(entry, end);
+        self.leave(state, entry, end);
     }
 
-    /// Counts how a request that is no longer stored ended, tells its caller, and frees its place.
-    fn end(&self, entry: Entry, end: End) {
+    /// Ends a request that is no longer stored.
+    pub(super) fn end(&self, entry: Entry, end: End) {
+        self.leave(self.lock(), entry, end);
+    }
+
+    /// Frees the place of a request that is no longer stored.
+    fn leave(&self, mut state: MutexGuard<'_, State>, entry: Entry, end: End) {
+        let ticket = state.take_ticket(entry.id);
+        let freed = state.free(1, entry.charge);
+        self.conclude(state, entry, ticket, end);
+        self.give_back(freed);
+    }
+
+    /// Counts how a request ended, and tells its caller.
+    fn conclude(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        entry: Entry,
+        ticket: Option<Ticket>,
+        end: End,
+    ) {
         let dropped = match &end {
             End::Dropped(reason, _) => Some(*reason),
             End::Failed(error) => Some(DropReason::Failed(error.kind())),
             End::Delivered(_) | End::DeadLettered(..) => None,
         };
-        let mut state = self.lock();
-        let ticket = state.tickets.remove(&entry.id);
-        let items = ticket.as_ref().map_or(0, |ticket| ticket.items);
-        state.items = state.items.saturating_sub(items);
         if let End::DeadLettered(..) = &end {
             state.totals.dead_lettered += entry.request.items();
         }
         if let Some(reason) = dropped {
             state.totals.drop(reason, entry.request.items());
         }
-        let freed = state.free(1, entry.charge);
         let filled = self.filled(&state);
         drop(state);
         if let Some(reason) = dropped {
@@ -345,11 +336,10 @@ impl Shared {
         if let Some(ticket) = ticket {
             ticket.end(entry, end);
         }
-        self.give_back(freed);
     }
 
     /// How full the queue is, for an observer.
-    fn filled(&self, state: &State) -> Event {
+    pub(super) fn filled(&self, state: &State) -> Event {
         let held = Amount {
             requests: state.storage.len() as u64,
             items: state.items,
@@ -364,65 +354,7 @@ impl Shared {
         )
     }
 
-    /// Ends what is stored and not leased, and takes nothing any more.
-    pub(super) fn close(&self, reason: DropReason, error: &ExportError) {
-        self.lock().closed = true;
-        self.slots.close();
-        self.room.close();
-        loop {
-            let evicted = self.lock().storage.evict();
-            let Some(entry) = evicted else { return };
-            self.end(entry, End::Dropped(reason, error.clone()));
-        }
-    }
-
-    /// Takes nothing any more, and leaves what is stored to a later process.
-    pub(super) fn keep_all(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        let tickets = std::mem::take(&mut state.tickets);
-        drop(state);
-        self.slots.close();
-        self.room.close();
-        for ticket in tickets.into_values() {
-            ticket.keep(&self.stage);
-        }
-    }
-
-    /// Leaves one request to a later process.
-    pub(super) fn keep(&self, id: EntryId) {
-        let ticket = self.lock().tickets.remove(&id);
-        if let Some(ticket) = ticket {
-            ticket.keep(&self.stage);
-        }
-    }
-
-    /// The worker is gone: nobody will end what it has not.
-    pub(super) fn abandon(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        state.in_flight = 0;
-        let tickets = std::mem::take(&mut state.tickets);
-        // Gauges may outlive the queue; what it held does not.
-        let storage = std::mem::replace(&mut state.storage, Box::new(Memory::new()));
-        let lost = tickets.values().map(|ticket| ticket.items).sum();
-        state.totals.drop(DropReason::Abandoned, lost);
-        drop(state);
-        self.slots.close();
-        self.room.close();
-        if lost > 0 {
-            tracing::error!(items = lost, "the worker of a queue ended before its time");
-        }
-        drop((tickets, storage));
-    }
-
-    /// No handle is left.
-    pub(super) fn forsake(&self) {
-        self.lock().forsaken = true;
-        self.wake.notify_one();
-    }
-
-    fn give_back(&self, (slots, room): (usize, usize)) {
+    pub(super) fn give_back(&self, (slots, room): (usize, usize)) {
         self.slots.add_permits(slots);
         self.room.add_permits(room);
     }
@@ -440,6 +372,8 @@ impl Shared {
         stats.oldest_age = stats.oldest_age.max(age);
         stats.parked += state.storage.parked();
         stats.in_flight += state.in_flight;
+        stats.evicted += state.evicted.len();
+        stats.evicted_bytes += state.evicted.bytes();
         state.totals.add_to(stats);
     }
 }
@@ -452,104 +386,20 @@ impl State {
         totals.peak_bytes = totals.peak_bytes.max(bytes);
     }
 
+    /// The ticket of a request that is no longer stored.
+    pub(super) fn take_ticket(&mut self, id: EntryId) -> Option<Ticket> {
+        let ticket = self.tickets.remove(&id);
+        let items = ticket.as_ref().map_or(0, |ticket| ticket.items);
+        self.items = self.items.saturating_sub(items);
+        ticket
+    }
+
     /// How many permits come free, after what is owed.
-    fn free(&mut self, requests: usize, bytes: u64) -> (usize, usize) {
+    pub(super) fn free(&mut self, requests: usize, bytes: u64) -> (usize, usize) {
         let paid = (requests.min(self.debt.0), bytes.min(self.debt.1));
         self.debt = (self.debt.0 - paid.0, self.debt.1 - paid.1);
         let room = usize::try_from(bytes - paid.1).unwrap_or(usize::MAX);
         (requests - paid.0, room)
-    }
-}
-
-impl Ticket {
-    fn end(self, entry: Entry, end: End) {
-        let left = entry.request.items();
-        let has_progress = entry.has_progress();
-        let Entry {
-            request,
-            progress,
-            attempts,
-            ..
-        } = entry;
-        let failed = |error: ExportError| {
-            if has_progress {
-                error.with_remainder(progress.clone(), request.clone())
-            } else {
-                error
-            }
-        };
-        let _in = self.span.clone().entered();
-        match end {
-            End::Delivered(response) => {
-                self.resolve(Ok(response.merge(&progress)), Held::ended);
-            }
-            End::DeadLettered(response, error) => {
-                let kind = error.kind().as_str();
-                tracing::warn!(
-                    items = left,
-                    attempts,
-                    kind,
-                    "sent to the dead letter exporter"
-                );
-                let place = match response.destination() {
-                    Some(place) => format!("dead letter: {place}"),
-                    None => "dead letter".to_owned(),
-                };
-                let response = response
-                    .with_destination(place)
-                    .with_message(format!("sent to the dead letter exporter: {error}"));
-                self.resolve(Ok(response.merge(&progress)), Held::ended);
-            }
-            End::Failed(error) => {
-                let kind = error.kind().as_str();
-                if self.resolve(Err(failed(error)), Held::ended) {
-                    tracing::debug!(items = left, attempts, kind, "a queued request failed");
-                } else {
-                    tracing::error!(items = left, attempts, kind, "a queued request is lost");
-                }
-            }
-            End::Dropped(reason, error) => {
-                let done = progress.clone();
-                let told = self.resolve(Err(failed(error)), |held, _| {
-                    held.dropped_after(reason, &done);
-                });
-                let reason = reason.as_str();
-                if told {
-                    tracing::warn!(items = left, reason, "a queued request was given up");
-                } else {
-                    tracing::error!(items = left, reason, "a queued request is lost");
-                }
-            }
-        }
-    }
-
-    /// The request is stored where a later process finds it.
-    fn keep(self, stage: &Stage) {
-        let early = Ok(ExportResponse::retained(self.items));
-        match self.answer.map(|answer| answer.send(early)) {
-            // The caller takes the request out of its own account: it moves into ours.
-            Some(Ok(())) => {
-                stage.retain(self.items).kept();
-                self.held.answered();
-            }
-            Some(Err(_)) | None => self.held.kept(),
-        }
-    }
-
-    /// Tells the caller, or, if nobody is there, the books. Whether the caller was told.
-    fn resolve(self, result: Answer, nobody: impl FnOnce(Held, &Answer)) -> bool {
-        let unheard = match self.answer {
-            Some(answer) => match answer.send(result) {
-                Ok(()) => {
-                    self.held.answered();
-                    return true;
-                }
-                Err(result) => result,
-            },
-            None => result,
-        };
-        nobody(self.held, &unheard);
-        false
     }
 }
 

@@ -30,6 +30,11 @@ pub struct QueueStats {
     pub parked: usize,
     /// Requests that the inner service, or the dead letter exporter, has or is about to get.
     pub in_flight: usize,
+    /// Requests that were given up for newer ones, and are on their way to the dead letter
+    /// exporter. They count in none of the above.
+    pub evicted: usize,
+    /// Bytes that they hold.
+    pub evicted_bytes: u64,
     /// The most requests that were in the queue at a time.
     pub peak_requests: usize,
     /// The most bytes that were in the queue at a time.

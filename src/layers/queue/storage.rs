@@ -141,8 +141,9 @@ pub trait Storage: Send + 'static {
     /// The leased entry is done with.
     fn ack(&mut self, id: EntryId);
 
-    /// A leased entry comes back, perhaps with less in it and a lower charge, and is parked until
-    /// `until`. [`Entry::not_before`] says whether a server named that moment.
+    /// A leased entry comes back, and is parked until `until`. There may be less in it, after a
+    /// partial failure, or more, such as the compressed form of its body, and its charge is what
+    /// it counts for now. [`Entry::not_before`] says whether a server named that moment.
     fn put_back(&mut self, entry: Entry, until: Instant);
 
     /// Makes ready what is parked by the queue's own backoff, and, if `beyond` is given, what is

@@ -16,10 +16,12 @@ use tower::util::Oneshot;
 use super::{
     Entry,
     flight::{Flight, Landed, panicked},
-    shared::{End, Shared, closed},
+    shared::{Shared, closed},
+    ticket::End,
 };
 use crate::{
     BoxExporter, DropReason, ErrorKind, ExportError, ExportRequest, Exporter, RetryAdvice, Stage,
+    layers::presence::spare,
 };
 
 /// An error that nobody recognised may well be a bug: so many attempts may end in one.
@@ -47,6 +49,8 @@ pub struct Worker<S: Exporter> {
     /// Never called.
     template: S,
     is_ready: bool,
+    /// Whether a handle of what is below counts as one that may be used at any time.
+    is_present: bool,
     flights: FuturesUnordered<Flight<S::Future>>,
     /// On their way to the dead letter exporter, and those that wait for their turn.
     letters: FuturesUnordered<Flight<Oneshot<BoxExporter, ExportRequest>>>,
@@ -97,6 +101,7 @@ impl<S: Exporter> Worker<S> {
             template: inner.clone(),
             inner,
             is_ready: false,
+            is_present: true,
             flights: FuturesUnordered::new(),
             letters: FuturesUnordered::new(),
             doomed: VecDeque::new(),
@@ -121,13 +126,17 @@ impl<S: Exporter> Worker<S> {
             if over && self.flights.is_empty() && self.letters.is_empty() {
                 return;
             }
-            let now = Instant::now();
             let sends = self.phase != Phase::Closed && self.has_free_slot();
             let next_due = survey.next_due.filter(|_| sends);
-            let is_due = next_due.is_some_and(|due| due <= now);
+            let is_due = next_due.is_some_and(|due| due <= Instant::now());
             if is_due && (self.is_ready || self.is_giving_up()) {
                 self.send(Ok(()));
                 continue;
+            }
+            if is_due {
+                self.is_present = true;
+            } else if survey.deserted && self.is_present {
+                self.stand_back();
             }
             let next_due = next_due.filter(|_| !is_due);
             let next = next_due.into_iter().chain(self.phase.end()).min();
@@ -150,8 +159,19 @@ impl<S: Exporter> Worker<S> {
                 () = ring(&mut self.alarm), if next.is_some() => {}
                 result = poll_fn(|cx| ready(&mut self.inner, cx)), if is_due => self.send(result),
                 () = shared.wake.notified() => {}
+                () = shared.presence.left(), if !survey.deserted => {}
             }
         }
+    }
+
+    /// Has nothing to send at the moment, and nothing new will come: a batch below need not wait
+    /// for more. The handles stay, for what fails is sent again.
+    fn stand_back(&mut self) {
+        self.is_present = false;
+        self.is_ready = false;
+        self.template = spare(&self.template);
+        self.inner = spare(&self.template);
+        self.dead_letter = self.dead_letter.as_ref().map(spare);
     }
 
     fn shared(&self) -> &Shared {
@@ -193,6 +213,9 @@ impl<S: Exporter> Worker<S> {
 
     /// Begins the next phase if its time has come.
     fn advance(&mut self) {
+        if self.phase.end().is_none() {
+            return;
+        }
         let now = Instant::now();
         // Draining => Closed. The rest is left to a later process.
         if let Phase::Draining { give_up, .. } = self.phase
@@ -326,7 +349,8 @@ impl<S: Exporter> Worker<S> {
         if let RetryAdvice::After(delay) = error.retry() {
             // A moment that no clock will show is as good as never.
             let until = now.checked_add(delay)?;
-            entry.not_before = Some(until);
+            // The pause of a circuit breaker may be over sooner: no server named it.
+            entry.not_before = (error.kind() != ErrorKind::CircuitOpen).then_some(until);
             let end = if self.shared().survives { oldest } else { end };
             return end.is_none_or(|end| until <= end).then_some(until);
         }
@@ -341,8 +365,9 @@ impl<S: Exporter> Worker<S> {
     }
 
     /// The delivery of the request has failed for good.
-    fn doom(&mut self, entry: Entry, error: ExportError) {
+    fn doom(&mut self, mut entry: Entry, error: ExportError) {
         if self.dead_letter.is_some() && self.phase != Phase::Closed {
+            self.shared().fit(&mut entry);
             self.doomed.push_back((entry, error));
         } else {
             self.shared().finish(entry, End::Failed(error));
@@ -368,7 +393,11 @@ impl<S: Exporter> Worker<S> {
             return;
         };
         while self.letters.len() < self.charge.0.config.concurrency
-            && let Some((entry, error)) = self.doomed.pop_front()
+            && let Some((entry, error)) = {
+                // Those that hold a place in the queue go first.
+                let doomed = self.doomed.pop_front();
+                doomed.or_else(|| self.charge.0.next_evicted())
+            }
         {
             let call = Oneshot::new(exporter.clone(), entry.request.clone());
             let span = self.charge.0.span(entry.id);

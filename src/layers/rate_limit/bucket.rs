@@ -10,7 +10,7 @@ use super::super::line::{Line, Resource};
 const NEWEST: f64 = 0.2;
 
 /// Longer than anyone should wait without looking again, and short enough to be added to a time.
-const LONGEST_WAIT: f64 = 600.0;
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Tokens that are filled up with time and may be owed.
 #[derive(Debug)]
@@ -55,6 +55,12 @@ impl Bucket {
         self.balance
     }
 
+    /// How long until the balance is above zero.
+    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+        let seconds = (-self.balance(now) / self.rate).max(0.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
     /// Charges a request that provisionally paid this.
     fn charge(&mut self, cost: f64, paid: f64, now: Instant) {
         self.mean_cost += NEWEST * (cost - self.mean_cost);
@@ -76,10 +82,7 @@ impl Resource for Bucket {
             self.balance -= self.mean_cost;
             return Ok(self.mean_cost);
         }
-        let wait = (-balance / self.rate).min(LONGEST_WAIT);
-        Err(Some(
-            Duration::try_from_secs_f64(wait).unwrap_or(Duration::ZERO),
-        ))
+        Err(Some(self.wait(now).min(LONGEST_WAIT)))
     }
 
     fn is_available(&mut self, now: Instant) -> bool {

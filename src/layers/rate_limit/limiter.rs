@@ -2,6 +2,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -131,6 +132,11 @@ impl RateLimiter {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.line.waiting()
+    }
+
+    /// How long nobody gets anything.
+    pub(super) fn wait(&self) -> Duration {
+        self.line.with(|bucket| bucket.wait(Instant::now()))
     }
 
     pub(super) fn poll_take(

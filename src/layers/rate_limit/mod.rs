@@ -32,7 +32,7 @@
 //! next request waits until that debt is paid off. So a request larger than the burst passes too,
 //! and over time the rate holds. What passes at once is the burst and about one request more.
 //!
-//! It delays and never drops. A wait without end is for a timeout above to bound.
+//! It delays and never drops; only a [shutdown](#shutdown) may cut a wait short. A wait without end is for a timeout above to bound.
 //!
 //! Handles that wait are served first come, first served, whatever pipeline they belong to; only
 //! the first of them has a timer that matters, so a thousand waiting requests do not wake together.
@@ -45,6 +45,15 @@
 //! nothing: what it paid is filled up again at the rate.
 //!
 //! Bytes are those of the protobuf form, before compression.
+//!
+//! # Shutdown
+//!
+//! The limit holds to the end, for it protects the backend. With a
+//! [lifecycle](RateLimitLayer::lifecycle), a request whose tokens would come after the deadline of
+//! the shutdown is not kept waiting for them: it fails at once with
+//! [`Closed`](crate::ErrorKind::Closed), and the advice to send it again after that wait. A retry
+//! of the same lifecycle then gives up; a queue above keeps the request if it survives the process, sends it to its dead
+//! letter exporter, or counts it as dropped.
 //!
 //! # Order
 //!
@@ -63,10 +72,12 @@
 //! Outside a tokio runtime with its timer enabled, when a request has to wait.
 
 mod bucket;
+mod drain;
+mod future;
 mod layer;
 mod limiter;
 mod service;
 
-pub use crate::IntoExportErrorFuture as ResponseFuture;
-
-pub use self::{layer::RateLimitLayer, limiter::RateLimiter, service::RateLimit};
+pub use self::{
+    future::ResponseFuture, layer::RateLimitLayer, limiter::RateLimiter, service::RateLimit,
+};

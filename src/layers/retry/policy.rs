@@ -17,6 +17,9 @@ use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, Lifecycle, Re
 /// An error that nobody recognised may well be a bug: so many attempts may end in one.
 const INTERNAL_ATTEMPTS: u32 = 5;
 
+/// The shortest wait that a deadline of a shutdown forces.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
 /// When to send a request again, and how long to wait before.
 ///
 /// Use it with [`RetryLayer`](super::RetryLayer), or with tower's own `RetryLayer` over a service
@@ -158,8 +161,8 @@ impl RetryPolicy {
     }
 
     /// Keeps to the deadline of a shutdown: when it begins, requests that back off are sent again
-    /// at once, and no wait goes beyond its deadline. A delay that a server named is waited for
-    /// all the same.
+    /// at once, and from then on no wait takes more than half of the time left. A delay that a
+    /// server named is waited for all the same.
     ///
     /// Without it a shutdown may find requests asleep that a moment's attempt would deliver.
     #[must_use]
@@ -198,10 +201,9 @@ impl RetryPolicy {
             Some(max) => max.saturating_sub(started.elapsed()),
             None => Duration::MAX,
         };
-        let left = match self.stage.as_ref().and_then(Stage::deadline) {
-            Some(deadline) => left.min(deadline.saturating_duration_since(Instant::now())),
-            None => left,
-        };
+        let deadline = self.stage.as_ref().and_then(Stage::deadline);
+        let drain = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.min(drain.unwrap_or(Duration::MAX));
         let at_least = match error.retry() {
             RetryAdvice::After(delay) => delay,
             _ => Duration::ZERO,
@@ -216,11 +218,15 @@ impl RetryPolicy {
         {
             return None;
         }
-        Some(self.backoff().max(at_least).min(left))
+        // An attempt at the very deadline of a shutdown would come too late.
+        let longest = drain.map_or(Duration::MAX, |left| (left / 2).max(SHORTEST_WAIT));
+        Some(self.backoff().min(longest).max(at_least).min(left))
     }
 
     fn wait(&self, error: &ExportError, duration: Duration) -> Wait {
-        let may_hurry = !matches!(error.retry(), RetryAdvice::After(_));
+        // The pause of a circuit breaker ends when a shutdown begins; a server's delay does not.
+        let may_hurry = !matches!(error.retry(), RetryAdvice::After(_))
+            || error.kind() == ErrorKind::CircuitOpen;
         Wait::new(duration, self.stage.as_ref().filter(|_| may_hurry))
     }
 

@@ -209,7 +209,7 @@ fn escaped(out: &mut Vec<u8>, mut text: &[u8], mut clean_bytes: usize) {
 /// Length of the start of `text` that JSON takes as it is: everything but quotes, backslashes and
 /// control characters.
 #[inline]
-fn clean(text: &[u8]) -> usize {
+pub(crate) fn clean(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (position, word) in words.iter().enumerate() {
         let found = special(u64::from_le_bytes(*word));

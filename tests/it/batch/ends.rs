@@ -3,7 +3,11 @@
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::ServiceBuilder;
-use tower_otlp::{Lifecycle, RetryAdvice, ServiceBuilderExt, testing::logs};
+use tower_otlp::{
+    ExporterExt, Lifecycle, RetryAdvice, ServiceBuilderExt,
+    layers::queue::{Queue, QueueConfig, QueueLayer},
+    testing::logs,
+};
 
 use super::*;
 
@@ -187,4 +191,77 @@ fn outside_a_runtime_it_says_so() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("runtime"), "{error}");
     assert_eq!(exporter.calls(), 0);
+}
+
+/// How long a pipeline with these batches takes to deliver three requests once it is dropped.
+async fn drained(service: Queue, exporter: &ScriptedExporter) -> Duration {
+    let answers = [1, 2, 4].map(|items| tokio::spawn(service.clone().oneshot(logs(items))));
+    settle().await;
+    assert_eq!(exporter.calls(), 0, "the batch waits for more");
+    let started = Instant::now();
+    drop(service);
+    for answer in answers {
+        let response = answer.await.expect("no panic");
+        assert!(response.unwrap().delivered_items() > 0);
+    }
+    started.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_below_a_queue_is_drained_by_dropping_it() {
+    let exporter = ScriptedExporter::delivering();
+    let service = ServiceBuilder::new()
+        .queue(QueueLayer::default())
+        .attempt_timeout(2 * HOUR)
+        .batch(layer(patient()))
+        .service(ReadinessProbe::new(exporter.clone()));
+    assert_eq!(drained(service, &exporter).await, Duration::ZERO);
+    assert_eq!(exporter.items(), [7]);
+    settle().await;
+    assert_eq!(exporter.handles(), 1, "both workers have ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_below_workers_are_drained_by_dropping_them() {
+    let exporter = ScriptedExporter::delivering();
+    let service = ServiceBuilder::new()
+        .queue(QueueLayer::default())
+        .batch(layer(patient().max_items(100)))
+        .queue(QueueLayer::default())
+        .batch(layer(patient().max_items(1000)))
+        .service(ReadinessProbe::new(exporter.clone()).boxed_exporter());
+    assert_eq!(drained(service, &exporter).await, Duration::ZERO);
+    assert_eq!(exporter.items(), [7]);
+    settle().await;
+    assert_eq!(exporter.handles(), 1, "all workers have ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_drains_in_turns_if_it_must_and_sends_again_what_fails() {
+    let exporter = ScriptedExporter::new([Step::Fail(down())]);
+    let config = QueueConfig::new()
+        .concurrency(2)
+        .initial_backoff(SECOND)
+        .max_backoff(SECOND);
+    let service = ServiceBuilder::new()
+        .queue(QueueLayer::new(config).unwrap())
+        .batch(layer(patient()))
+        .service(ReadinessProbe::new(exporter.clone()));
+    let took = drained(service, &exporter).await;
+    assert!(took <= SECOND, "backoff and no timer: {took:?}");
+    assert_eq!(exporter.delivered(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_handle_of_the_queue_is_left_the_batch_waits_for_company() {
+    let (lower, exporter) = batch(patient(), []);
+    let service = QueueLayer::default().layer(lower);
+    let answers = [1, 2].map(|items| tokio::spawn(service.clone().oneshot(logs(items))));
+    let started = Instant::now();
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!(started.elapsed(), HOUR);
+    assert_eq!(exporter.items(), [3]);
+    drop(service);
 }

@@ -1,0 +1,65 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{ExportError, ExportResponse, IntoExportErrorFuture};
+
+pin_project! {
+    /// Response future of [`RateLimit`](super::RateLimit).
+    pub struct ResponseFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Sent {
+            #[pin]
+            inner: IntoExportErrorFuture<F>,
+        },
+        Refused {
+            error: ExportError,
+        },
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(super) const fn sent(inner: IntoExportErrorFuture<F>) -> Self {
+        Self {
+            state: State::Sent { inner },
+        }
+    }
+
+    pub(super) const fn refused(error: ExportError) -> Self {
+        Self {
+            state: State::Refused { error },
+        }
+    }
+}
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<ExportResponse, E>>,
+    E: Into<ExportError>,
+{
+    type Output = Result<ExportResponse, ExportError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Sent { inner } => inner.poll(cx),
+            StateProj::Refused { error } => Poll::Ready(Err(error.clone())),
+        }
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
