@@ -27,6 +27,7 @@ mod file;
 mod gateway;
 mod jaeger;
 mod pipeline;
+mod prometheus;
 mod relay;
 mod restart;
 mod syslog;
