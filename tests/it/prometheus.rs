@@ -31,9 +31,12 @@ pub(crate) fn with_resource(attributes: &str, metrics: &str) -> ExportRequest {
 pub(crate) fn attributes_of(pairs: &str) -> String {
     let pairs: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&format!("{{{pairs}}}")).expect("pairs");
-    let pairs = pairs
-        .iter()
-        .map(|(key, value)| format!(r#"{{"key":"{key}","value":{{"stringValue":{value}}}}}"#));
+    let pairs = pairs.iter().map(|(key, value)| {
+        format!(
+            r#"{{"key":{},"value":{{"stringValue":{value}}}}}"#,
+            serde_json::json!(key)
+        )
+    });
     pairs.collect::<Vec<_>>().join(",")
 }
 

@@ -299,6 +299,24 @@ fn names_of_which_nothing_is_left_are_rejected() {
     refuse(&plain(), &metrics(&gauge("@#$%", "1")), "nothing is left");
 }
 
+/// Prometheus refuses a page with one, even between quotes.
+#[test]
+fn names_with_control_characters_are_rejected() {
+    let strategy = TranslationStrategy::NoTranslation;
+    let exporter = built(PrometheusExporter::builder().translation_strategy(strategy));
+    refuse(
+        &exporter,
+        &metrics(&gauge("a\\u0000b", "1")),
+        "control character",
+    );
+    take(
+        &exporter,
+        &metrics(&labelled("\"a\\u0001\":\"b\",\"c\":\"d\"", 1)),
+    );
+    assert_eq!(text(&exporter), "# TYPE x gauge\nx{c=\"d\"} 1\n");
+    assert_eq!(exporter.stats().nameless_attributes, 1);
+}
+
 #[test]
 fn histograms_that_do_not_add_up_are_rejected() {
     for (point, why) in [

@@ -61,7 +61,9 @@ impl Labels {
 
     /// Adds a value under the name that a key becomes.
     pub(super) fn translated(&mut self, strategy: TranslationStrategy, key: &str, value: Vec<u8>) {
-        match label_name(strategy, key) {
+        // No server reads a name with a control character, quotes or not.
+        let is_readable = |name: &String| !name.bytes().any(|byte| byte.is_ascii_control());
+        match label_name(strategy, key).filter(is_readable) {
             Some(name) => self.named(name, key, value),
             None => self.nameless += 1,
         }

@@ -495,6 +495,11 @@ impl Store {
         let Some(name) = name else {
             return refused(Refusal::Invalid("nothing is left of its name"), None);
         };
+        if name.bytes().any(|byte| byte.is_ascii_control()) {
+            // Prometheus refuses the whole page, quotes or not.
+            let why = "its name has a control character, which no server reads";
+            return refused(Refusal::Invalid(why), None);
+        }
         let names = kind.sample_names(&name, options.created_lines);
         let others: HashSet<usize> = names
             .iter()
