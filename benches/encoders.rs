@@ -26,6 +26,8 @@ mod file;
 mod influxdb;
 #[path = "encoders/jaeger.rs"]
 mod jaeger;
+#[path = "encoders/prometheus.rs"]
+mod prometheus_pages;
 #[path = "encoders/remote_write.rs"]
 mod remote_write;
 #[path = "encoders/zipkin/mod.rs"]
@@ -41,5 +43,6 @@ fn main() {
     groups.extend(remote_write::groups());
     groups.extend(zipkin::groups());
     groups.extend(file::groups());
+    groups.extend(prometheus_pages::groups());
     table::run(groups);
 }

@@ -76,6 +76,7 @@
 //! | `syslog` | the syslog exporter |
 //! | `zipkin` | the Zipkin exporter |
 //! | `file` | the file exporter, and the reader of what it wrote |
+//! | `prometheus` | the Prometheus exporter: metrics to be scraped |
 //! | `receiver-grpc`, `receiver-http` | OTLP receivers |
 //! | `axum` | the HTTP receiver as an `axum::Router` |
 //! | `server` | both receivers on ports of their own |

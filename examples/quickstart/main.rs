@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!                                        ┌─► retry ─► timeout ─► console
-//! shop ──► OTLP ──► receivers ──► meter ─┤
-//!          gRPC, HTTP                    └─► retry ─► timeout ─► OTLP/JSON lines in a file
+//! shop ──► OTLP ──► receivers ──► meter ─┼─► retry ─► timeout ─► OTLP/JSON lines in a file
+//!          gRPC, HTTP                    └─► metrics only ─► Prometheus scrapes /metrics
 //! ```
 //!
 //! ```sh
@@ -27,8 +27,11 @@ use tower::{BoxError, ServiceBuilder};
 use tower_otlp::{
     BoxExporter, Encoding, ExportError, ExportRequest, ExportResponse, Exporter, ExporterExt as _,
     ServiceBuilderExt as _,
-    exporters::console::{ConsoleExporter, Verbosity},
-    layers::{fan_out::FanOut, retry::RetryPolicy},
+    exporters::{
+        console::{ConsoleExporter, Verbosity},
+        prometheus::PrometheusExporter,
+    },
+    layers::{fan_out::FanOut, retry::RetryPolicy, route::Route},
     receivers::{OtlpHttpReceiver, grpc::OtlpGrpcReceiver},
 };
 
@@ -42,6 +45,12 @@ async fn main() -> Result<(), BoxError> {
         .keep()
         .join("telemetry.jsonl");
 
+    let prometheus = PrometheusExporter::builder().build()?;
+    let metrics_only = Route::by_signal()
+        .to("metrics", prometheus.clone())
+        .otherwise(nowhere())
+        .build()?;
+
     // Layers are listed from the outside in: the meter sees a request first.
     let meter = Meter::default();
     let pipeline = ServiceBuilder::new()
@@ -49,15 +58,18 @@ async fn main() -> Result<(), BoxError> {
         .service(
             FanOut::empty()
                 .branch(branch(ConsoleExporter::new(Verbosity::Normal)))
-                .branch(branch(json_lines(File::create(&path)?))),
+                .branch(branch(json_lines(File::create(&path)?)))
+                .branch(metrics_only.boxed_exporter()),
         );
 
-    let (grpc, http) = receive(pipeline).await?;
+    let (grpc, http) = receive(pipeline, prometheus.router()).await?;
     // The SDK blocks while it exports: it gets a thread of its own.
     #[expect(clippy::disallowed_methods, reason = "a program knows its own runtime")]
     tokio::task::spawn_blocking(move || shop::trade(grpc, http)).await??;
 
-    println!("\n{}\nfile: {}", meter.table(), path.display());
+    let page = reqwest::get(format!("http://{http}/metrics")).await?;
+    println!("\n{}", page.text().await?);
+    println!("{}\nfile: {}", meter.table(), path.display());
     Ok(())
 }
 
@@ -85,13 +97,24 @@ fn json_lines(file: File) -> impl Exporter {
     })
 }
 
+/// Takes what Prometheus has no use for.
+fn nowhere() -> impl Exporter {
+    tower::service_fn(|request: ExportRequest| async move {
+        Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
+    })
+}
+
 fn to_export_error(error: io::Error) -> ExportError {
     // Knows the errors of many libraries, and says which of them are worth a retry.
     ExportError::from(Box::new(error) as BoxError)
 }
 
-/// Starts both receivers on free ports of the loopback interface.
-async fn receive(pipeline: impl Exporter) -> io::Result<(SocketAddr, SocketAddr)> {
+/// Starts both receivers on free ports of the loopback interface; beside that of HTTP stand the
+/// pages for Prometheus.
+async fn receive(
+    pipeline: impl Exporter,
+    pages: axum::Router,
+) -> io::Result<(SocketAddr, SocketAddr)> {
     let grpc = TcpListener::bind("127.0.0.1:0").await?;
     let http = TcpListener::bind("127.0.0.1:0").await?;
     let addresses = (grpc.local_addr()?, http.local_addr()?);
@@ -100,7 +123,9 @@ async fn receive(pipeline: impl Exporter) -> io::Result<(SocketAddr, SocketAddr)
     let server = tonic::transport::Server::builder().add_routes(services);
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(grpc)));
 
-    let router = OtlpHttpReceiver::new(pipeline).into_axum_router();
+    let router = OtlpHttpReceiver::new(pipeline)
+        .into_axum_router()
+        .merge(pages);
     tokio::spawn(async move { axum::serve(http, router).await });
     Ok(addresses)
 }

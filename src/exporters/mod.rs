@@ -25,6 +25,7 @@
 //! | `tcp::TcpExporter` | all | `tcp://`, `tcp+tls://` |
 //! | `syslog::SyslogExporter` | logs | `syslog+tcp://`, `syslog+tls://` |
 //! | `zipkin::ZipkinExporter` | traces | `zipkin+http://`, `zipkin+https://` |
+//! | `prometheus::PrometheusExporter` | metrics | `prometheus://` |
 
 #[cfg(feature = "console")]
 pub mod console;

@@ -32,7 +32,8 @@ impl UrlError {
         feature = "file",
         feature = "otlp-grpc",
         feature = "_http_client",
-        feature = "_socket"
+        feature = "_socket",
+        feature = "prometheus"
     ))]
     pub(super) fn refused(error: ExportError) -> Self {
         Self {

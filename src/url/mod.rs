@@ -24,6 +24,8 @@ mod otlp;
 mod params;
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 mod parse;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 #[cfg(feature = "prometheus-remote-write")]
 mod prometheus_remote_write;
 #[cfg(feature = "_socket")]
@@ -85,11 +87,12 @@ use crate::BoxExporter;
 /// | `zipkin+http://host:9411` | Zipkin, to `/api/v2/spans` or the path that is given | `zipkin` |
 /// | `zipkin+https://host:443` | the same over TLS | `zipkin`, `tls` |
 /// | `file:///var/log/otel-{signal}.jsonl` | files, one for all signals or, with `{signal}`, one each | `file` |
+/// | `prometheus://0.0.0.0:9464/metrics` | metrics only: listens, for a Prometheus server to scrape | `prometheus` |
 ///
 /// Without a port, the backend's own is used (OTLP: 4317 for gRPC, 4318 for HTTP; Jaeger: 14268,
 /// 6831 for compact and 6832 for binary datagrams; Zipkin: 9411; Elasticsearch: 9200; InfluxDB:
-/// 8086; Prometheus: 9090; syslog: 514, 6514 over TLS), and 443 for HTTP and gRPC over TLS; `tcp`
-/// has none of its own.
+/// 8086; Prometheus: 9090, and 9464 to listen on; syslog: 514, 6514 over TLS), and 443 for HTTP and
+/// gRPC over TLS; `tcp` has none of its own.
 ///
 /// # Parameters
 ///
@@ -172,14 +175,21 @@ use crate::BoxExporter;
 /// | `mode` | file | octal permissions of new files: `0640` |
 /// | `create_directory` | file | `true`, `false` |
 /// | `max_record_bytes` | file | a size |
+/// | `namespace` | Prometheus | text: stands before each name |
+/// | `label.NAME` | Prometheus | a label of every series |
+/// | `resource_labels` | Prometheus | `host.name,k8s.*`: resource attributes that every series has |
+/// | `translation_strategy` | Prometheus | `UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`, `NoUTF8EscapingWithSuffixes`, `NoTranslation` |
+/// | `metric_expiration` | Prometheus | how long a series is shown after its last point: a duration, or `none` for ever |
+/// | `max_series` | Prometheus | a number |
+/// | `scope_info`, `target_info`, `created_lines`, `openmetrics`, `delta_up_down_sums` | Prometheus | `true`, `false` |
 ///
 /// Durations are `500ms`, `5s`, `1m`, `2h`; sizes are bytes, or `64KiB`, `4MiB`, `1GiB`, `4MB`.
 /// User and password of an HTTP exporter's URL are sent as Basic authentication.
 ///
 /// # Errors
 /// [`UrlError`] says which part is wrong, and what may stand there. Neither header values nor
-/// credentials are ever in it. OTLP/gRPC must be made inside a tokio runtime; to make it outside
-/// is an error, too.
+/// credentials are ever in it. OTLP/gRPC and Prometheus must be made inside a tokio runtime; to
+/// make them outside is an error, too.
 pub fn from_url(url: &str) -> Result<BoxExporter, UrlError> {
     let (name, _) = url
         .trim()
@@ -353,6 +363,11 @@ static SCHEMES: &[Scheme] = &[
         name: "file",
         features: "the Cargo feature `file`",
         build: compiled_in!(feature = "file", file::file),
+    },
+    Scheme {
+        name: "prometheus",
+        features: "the Cargo feature `prometheus`",
+        build: compiled_in!(feature = "prometheus", prometheus::prometheus),
     },
 ];
 

@@ -85,11 +85,20 @@ impl Params {
 
     /// Takes all headers.
     pub(super) fn headers(&mut self) -> Vec<(String, String)> {
-        self.asked_for.push(HEADER_HELP);
-        let is_header = |name: &str| name.len() > HEADER.len() && name.starts_with(HEADER);
+        self.prefixed(HEADER, HEADER_HELP)
+    }
+
+    /// Takes all whose name begins like this, without that.
+    pub(super) fn prefixed(
+        &mut self,
+        prefix: &'static str,
+        help: &'static str,
+    ) -> Vec<(String, String)> {
+        self.asked_for.push(help);
+        let is_meant = |name: &str| name.len() > prefix.len() && name.starts_with(prefix);
         self.given
-            .extract_if(.., |param| is_header(&param.name))
-            .map(|mut param| (param.name.split_off(HEADER.len()), param.value))
+            .extract_if(.., |param| is_meant(&param.name))
+            .map(|mut param| (param.name.split_off(prefix.len()), param.value))
             .collect()
     }
 

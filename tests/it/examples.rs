@@ -91,7 +91,13 @@ async fn quickstart_delivers_everything_to_both_destinations() {
         delivered.insert(signal, numbers[1]);
     }
 
-    for shown in ["charge card", "orders{paid=true}", "order 1 of hour 9"] {
+    for shown in [
+        "charge card",
+        "orders{paid=true}",
+        "order 1 of hour 9",
+        "# TYPE orders_total counter",
+        "orders_total{job=\"shop\",otel_scope_name=\"shop\",paid=\"true\"} 10",
+    ] {
         assert!(stdout.contains(shown), "{shown}:\n{stdout}");
     }
 

@@ -31,6 +31,7 @@ mod merge_split;
 mod observe;
 mod otlp_grpc;
 mod otlp_http;
+mod prometheus;
 mod properties;
 mod queue;
 mod rate_limit;

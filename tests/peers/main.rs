@@ -28,6 +28,7 @@ mod file;
 mod gateway;
 mod jaeger;
 mod pipeline;
+mod prometheus;
 mod relay;
 mod remote_write;
 mod restart;

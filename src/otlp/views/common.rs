@@ -287,6 +287,12 @@ impl<'a> Attributes<'a> {
         Self(List::view(body).values)
     }
 
+    /// The encoded attributes side by side. Equal bytes are equal attributes; the same
+    /// attributes may have other bytes.
+    pub(crate) const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The keys with their values.
     #[must_use]
     pub fn iter(&self) -> AttributesIter<'a> {

@@ -84,15 +84,24 @@ impl NativeHistogram {
 impl NativeBuckets {
     /// Merges each `2 ** shift` neighbours, and leaves out what is empty.
     fn of(buckets: &Buckets<'_>, shift: u32) -> Result<Self, UnfitHistogram> {
+        Self::of_counts(buckets.offset(), buckets.bucket_counts(), shift)
+    }
+
+    /// The same, from the index of the first bucket and the counts of all.
+    pub(crate) fn of_counts(
+        offset: i32,
+        counts: impl Iterator<Item = u64>,
+        shift: u32,
+    ) -> Result<Self, UnfitHistogram> {
         let mut out = Self::default();
         let mut open: Option<(i32, u64)> = None;
         let mut filled = Filled::default();
-        for (position, count) in (0_i64..).zip(buckets.bucket_counts()) {
+        for (position, count) in (0_i64..).zip(counts) {
             if count == 0 {
                 continue;
             }
             // OTLP's bucket `i` begins where Prometheus' bucket `i + 1` does.
-            let index = ((i64::from(buckets.offset()) + position) >> shift) + 1;
+            let index = ((i64::from(offset) + position) >> shift) + 1;
             let index = i32::try_from(index).map_err(|_| UnfitHistogram::Index)?;
             match &mut open {
                 Some((same, sum)) if *same == index => *sum = sum.saturating_add(count),
