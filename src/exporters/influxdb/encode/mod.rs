@@ -346,7 +346,7 @@ impl Writer<'_> {
         // InfluxDB keeps the largest number for itself.
         time.ok()
             .filter(|_| nanos < i64::MAX.unsigned_abs())
-            .ok_or_else(|| Unfit("its time is beyond the year 2262"))
+            .ok_or(Unfit("its time is beyond the year 2262"))
     }
 
     /// Ends a line.

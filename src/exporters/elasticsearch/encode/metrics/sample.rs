@@ -216,8 +216,7 @@ fn explicit(out: &mut Vec<u8>, point: &HistogramDataPoint<'_>) {
     // Half of the first bound if that is above zero: the bucket begins at zero then.
     let lowest = if first > 0.0 { first / 2.0 } else { first };
     let between = bounds
-        .clone()
-        .zip(bounds.clone().skip(1))
+        .zip(bounds.skip(1))
         .map(|(low, high)| middle(low, high));
     let last = bounds.last().unwrap_or(first);
     let values = std::iter::once(lowest)
