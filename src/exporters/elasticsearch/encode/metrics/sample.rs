@@ -209,15 +209,14 @@ fn middle(low: f64, high: f64) -> f64 {
 
 fn explicit(out: &mut Vec<u8>, point: &HistogramDataPoint<'_>) {
     let (counts, bounds) = (point.bucket_counts(), point.explicit_bounds());
-    let Some(first) = bounds.clone().next() else {
+    let Some(first) = { bounds }.next() else {
         let mean = point.sum().unwrap_or_default() / point.count().max(1) as f64;
         return buckets(out, std::iter::once((point.count(), mean)));
     };
     // Half of the first bound if that is above zero: the bucket begins at zero then.
     let lowest = if first > 0.0 { first / 2.0 } else { first };
     let between = bounds
-        .clone()
-        .zip(bounds.clone().skip(1))
+        .zip(bounds.skip(1))
         .map(|(low, high)| middle(low, high));
     let last = bounds.last().unwrap_or(first);
     let values = std::iter::once(lowest)
