@@ -209,7 +209,7 @@ fn middle(low: f64, high: f64) -> f64 {
 
 fn explicit(out: &mut Vec<u8>, point: &HistogramDataPoint<'_>) {
     let (counts, bounds) = (point.bucket_counts(), point.explicit_bounds());
-    let Some(first) = bounds.clone().next() else {
+    let Some(first) = { bounds }.next() else {
         let mean = point.sum().unwrap_or_default() / point.count().max(1) as f64;
         return buckets(out, std::iter::once((point.count(), mean)));
     };
