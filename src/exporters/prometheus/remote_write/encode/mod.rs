@@ -65,6 +65,7 @@
 //! its neighbours live.
 
 mod convert;
+mod histogram;
 mod items;
 mod labels;
 mod native;
@@ -72,6 +73,7 @@ mod options;
 mod series;
 mod symbols;
 mod write;
+mod writer;
 
 use std::{
     fmt,
@@ -84,7 +86,8 @@ use self::{
     labels::Labels,
     series::Table,
     symbols::{Symbol, Symbols},
-    write::{Cursor, Writer},
+    write::Cursor,
+    writer::Writer,
 };
 pub use self::{
     options::{EncodeOptions, HistogramForm, Protocol},
