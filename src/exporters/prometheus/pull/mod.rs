@@ -170,7 +170,6 @@ impl PrometheusExporter {
 
     /// A router with the route `/metrics`, to merge beside one's own.
     #[cfg(feature = "axum")]
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         axum::Router::new().route_service("/metrics", self.http_service())
     }
