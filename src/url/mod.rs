@@ -15,7 +15,7 @@ mod http;
 mod influxdb;
 #[cfg(feature = "jaeger")]
 mod jaeger;
-#[cfg(feature = "_compression")]
+#[cfg(any(feature = "otlp-grpc", feature = "_http_client"))]
 mod options;
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 mod otlp;

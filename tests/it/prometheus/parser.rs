@@ -14,6 +14,8 @@ pub(crate) fn openmetrics(page: &str) -> Samples {
     Reader::new(page, true).read()
 }
 
+type Labels = BTreeMap<String, String>;
+
 struct Reader<'a> {
     page: &'a str,
     openmetrics: bool,
@@ -29,8 +31,8 @@ struct Family {
     lines: BTreeSet<String>,
     has_samples: bool,
     /// Labels without `le`: the buckets so far, and the other samples.
-    buckets: Vec<(BTreeMap<String, String>, Vec<(f64, f64)>)>,
-    totals: Vec<(BTreeMap<String, String>, String, f64)>,
+    buckets: Vec<(Labels, Vec<(f64, f64)>)>,
+    totals: Vec<(Labels, String, f64)>,
     /// The label sets in the order in which they came.
     points: Vec<BTreeMap<String, String>>,
 }
