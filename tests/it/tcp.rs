@@ -125,7 +125,12 @@ fn no_telemetry_breaks_a_line() {
             ExportRequest::from(draw.logs()),
         ] {
             let mut out = Vec::new();
-            tcp::encode(request.otlp(), Encoding::Json, &mut out).unwrap();
+            let left_out = tcp::encode(request.otlp(), Encoding::Json, &mut out).unwrap();
+            let left_out = left_out.map_or(0, |left_out| left_out.items);
+            if left_out > 0 && left_out == request.items() {
+                assert!(out.is_empty());
+                continue;
+            }
             assert_eq!(
                 out.iter().position(|byte| *byte == b'\n'),
                 Some(out.len() - 1)
