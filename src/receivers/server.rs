@@ -65,7 +65,8 @@ impl OtlpServer {
     /// Limits how many requests, of both protocols together, are at work at a time. Others wait,
     /// mostly unread, in the windows of their connections. Default: no limit.
     ///
-    /// A pipeline that batches needs as many as fill a batch: they wait for each other.
+    /// A pipeline that batches needs as many as fill a batch: they wait for each other. Zero
+    /// counts as one.
     #[must_use]
     pub const fn max_requests(mut self, requests: usize) -> Self {
         self.max_requests = Some(requests);
@@ -95,7 +96,8 @@ impl OtlpServer {
         lifecycle: &Lifecycle,
     ) -> impl Future<Output = Result<(), BoxError>> + Send + 'static + use<E> {
         // Semaphores count no higher than this.
-        let most = self.max_requests.unwrap_or(usize::MAX >> 3);
+        let most = usize::MAX >> 3;
+        let most = self.max_requests.map_or(most, |limit| limit.clamp(1, most));
         let limit = GlobalConcurrencyLimitLayer::new(most);
         let grpc = Server::builder()
             .initial_stream_window_size(FRAME)

@@ -106,7 +106,7 @@ use crate::BoxExporter;
 /// | `connect_timeout` | OTLP, HTTP, TCP, syslog | a duration |
 /// | `header.NAME` | OTLP, HTTP | sent with each request |
 /// | `user_agent` | OTLP, HTTP | text |
-/// | `max_request_bytes` | OTLP, HTTP, TCP | a size |
+/// | `max_request_bytes` | OTLP, HTTP, TCP, syslog | a size |
 /// | `proxy` | HTTP | a URL, or `none`; by default the environment is asked |
 /// | `keepalive` | OTLP/gRPC, TCP, syslog | a duration: after which silence the server is pinged; or `none` |
 /// | `version` | InfluxDB | `1`, `2`, `3`; by default 2 if there is a `bucket`, else 1 |

@@ -30,13 +30,15 @@ fn build(
     (endpoint, socket): (String, SocketOptions),
 ) -> Result<BoxExporter, UrlError> {
     let format = format(&mut target)?;
-    target.params.finish()?;
-    let exporter = SyslogExporter::builder()
+    let mut builder = SyslogExporter::builder()
         .endpoint(endpoint)
         .socket(socket)
-        .format(format)
-        .build()
-        .map_err(UrlError::refused)?;
+        .format(format);
+    if let Some(value) = target.params.read("max_request_bytes", size)? {
+        builder = builder.max_request_bytes(value);
+    }
+    target.params.finish()?;
+    let exporter = builder.build().map_err(UrlError::refused)?;
     Ok(exporter.boxed_exporter())
 }
 

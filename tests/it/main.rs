@@ -21,6 +21,7 @@ mod examples;
 mod fallback;
 mod fan_out;
 mod file;
+mod fuzz_seeds;
 mod influxdb;
 mod jaeger;
 mod json;

@@ -17,8 +17,9 @@ use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 use tower_otlp::{
-    Compression, Encoding, ErrorKind, ExportError, ExportResponse, RetryAdvice, Signal,
-    otlp::Limits, receivers::OtlpHttpReceiver,
+    Compression, Encoding, ErrorKind, ExportError, ExportResponse, Lifecycle, RetryAdvice, Signal,
+    otlp::Limits,
+    receivers::{OtlpHttpReceiver, OtlpServer},
 };
 
 use crate::support::{
@@ -595,4 +596,28 @@ fn the_receiver_can_be_mounted_anywhere() {
     {
     }
     mountable(&OtlpHttpReceiver::new(Backend::new()));
+}
+
+#[tokio::test]
+async fn any_limit_on_requests_lets_one_through() {
+    for limit in [0, 1, usize::MAX] {
+        let backend = Backend::new();
+        let lifecycle = Lifecycle::new();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = OtlpServer::bind(any, any).await.expect("ports");
+        let server = server.max_requests(limit);
+        let address = server.http_address();
+        let serving = tokio::spawn(server.serve(backend.clone(), &lifecycle));
+        let body = protobuf(Signal::Logs, 2);
+        let answer = tokio::time::timeout(
+            Duration::from_secs(20),
+            post(address, "/v1/logs", &[PROTOBUF], body),
+        );
+        let answer = answer.await.expect("an answer");
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(backend.only().items(), 2);
+        let report = lifecycle.shutdown(Duration::from_secs(20)).await;
+        assert!(report.complete, "{report}");
+        serving.await.expect("no panic").expect("ended");
+    }
 }

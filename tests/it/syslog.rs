@@ -14,7 +14,7 @@ use tower_otlp::{
         syslog::{Facility, Framing, Severity, SyslogBuilder, SyslogExporter, SyslogFormat},
     },
     from_url,
-    layers::retry::RetryPolicy,
+    layers::{retry::RetryPolicy, split::SplitLayer},
 };
 
 use crate::support::{
@@ -124,6 +124,43 @@ async fn what_is_cut_and_what_is_rejected_stands_in_the_answer() {
     assert_eq!(counted(&mut socket).await, None);
 }
 
+/// Each message says what its scope says: a small request may become messages of any size.
+#[tokio::test]
+async fn messages_that_take_too_much_together_are_too_large_and_can_be_split() {
+    let listener = Listener::bind().await;
+    let records = ["{}"; 40].join(",");
+    let json = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"scope":{{"name":"{}"}},"logRecords":[{records}]}}]}}]}}"#,
+        "s".repeat(1000),
+    );
+    let request = ExportRequest::from_json(Signal::Logs, json.as_bytes()).unwrap();
+    let exporter = exporter(&listener)
+        .max_request_bytes(10_000)
+        .build()
+        .unwrap();
+    let error = exporter.clone().oneshot(request.clone()).await;
+    let error = error.expect_err("40 kB");
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.retry(), RetryAdvice::Never);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("syslog exporter (syslog+tcp://127.0.0.1:")
+            && text.contains("the limit of 10000 bytes"),
+        "{text}"
+    );
+    assert!(listener.nobody_waits().await);
+
+    let split = ServiceBuilder::new()
+        .split(SplitLayer::default())
+        .service(exporter);
+    let response = split.oneshot(request).await.unwrap();
+    assert_eq!(response.delivered_items(), 40);
+    let mut socket = listener.accept().await;
+    for _ in 0..40 {
+        assert!(counted(&mut socket).await.unwrap().len() > 1000);
+    }
+}
+
 #[tokio::test]
 async fn line_feeds_where_they_are_asked_for() {
     let listener = Listener::bind().await;
@@ -226,7 +263,7 @@ async fn urls() {
         "syslog+tcp://localhost",
         "syslog+tcp://[::1]:601/?connections=4&nodelay&keepalive=none",
         "syslog+tcp://h?facility=kern&gravest=crit&enterprise_number=55555&resource_attributes\
-         &max_message_bytes=8KiB&byte_order_mark=true&host_name=a%20b",
+         &max_message_bytes=8KiB&max_request_bytes=1MiB&byte_order_mark=true&host_name=a%20b",
     ] {
         if let Err(error) = from_url(good) {
             panic!("{good}: {error}");

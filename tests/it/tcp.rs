@@ -125,13 +125,52 @@ fn no_telemetry_breaks_a_line() {
             ExportRequest::from(draw.logs()),
         ] {
             let mut out = Vec::new();
-            tcp::encode(request.otlp(), Encoding::Json, &mut out).unwrap();
+            let left_out = tcp::encode(request.otlp(), Encoding::Json, &mut out).unwrap();
+            let left_out = left_out.map_or(0, |left_out| left_out.items);
+            if left_out > 0 && left_out == request.items() {
+                assert!(out.is_empty());
+                continue;
+            }
             assert_eq!(
                 out.iter().position(|byte| *byte == b'\n'),
                 Some(out.len() - 1)
             );
             serde_json::from_slice::<serde_json::Value>(&out).expect("JSON");
         }
+    }
+}
+
+/// A reader refuses a whole line for one such id, and nobody here would hear of it.
+#[tokio::test]
+async fn items_with_ids_of_a_wrong_length_are_left_out_of_json_and_their_neighbours_live() {
+    // Of each span the id and the name.
+    let bad = b"\x12\x0a\x12\x03abc\x2a\x03bad".as_slice();
+    let good = b"\x12\x06\x2a\x04good".as_slice();
+    for (spans, delivered) in [([bad, good], 1), ([bad, bad], 0), ([good, good], 2)] {
+        let spans = spans.concat();
+        let group = u8::try_from(spans.len()).unwrap();
+        let bytes = [&[0x0a, group + 2, 0x12, group], &*spans].concat();
+        let request = ExportRequest::from_protobuf(Signal::Traces, bytes).unwrap();
+
+        let listener = Listener::bind().await;
+        let exporter = exporter(&listener).build().unwrap();
+        let response = exporter.oneshot(request.clone()).await.unwrap();
+        assert_eq!(response.delivered_items(), delivered);
+        assert_eq!(response.rejected_items(), 2 - delivered);
+        let names_it = |message: &str| message.contains("the first is span \"bad\"");
+        assert_eq!(response.message().is_some_and(names_it), delivered < 2);
+
+        let mut encoded = Vec::new();
+        let left_out = tcp::encode(request.otlp(), Encoding::Json, &mut encoded).unwrap();
+        assert_eq!(left_out.map_or(0, |left_out| left_out.items), 2 - delivered);
+        if delivered == 0 {
+            assert!(listener.nobody_waits().await && encoded.is_empty());
+            continue;
+        }
+        let line = line(&mut listener.accept().await).await.expect("a line");
+        assert_eq!(encoded.strip_suffix(b"\n"), Some(&*line));
+        let read = ExportRequest::from_json(Signal::Traces, &line).expect("OTLP/JSON");
+        assert_eq!(read.items(), delivered);
     }
 }
 

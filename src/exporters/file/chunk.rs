@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    FileCompression,
-    encode::{LeftOut, encode, length_prefixed},
+    FileCompression, LeftOut,
+    encode::{encode, length_prefixed},
     settings::Settings,
     worker::Caller,
 };

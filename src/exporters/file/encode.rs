@@ -3,17 +3,11 @@
 use super::FileFormat;
 use crate::{
     files::LENGTH,
-    otlp::{self, Exemplar, Limits, MetricData, OtlpBytes},
+    otlp::{
+        self, OtlpBytes,
+        json::{LeftOut, form},
+    },
 };
-
-/// Items that a format has no form for: they are left out of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Number of items.
-    pub items: u64,
-    /// What is wrong with them, and how the first one is called.
-    pub message: String,
-}
 
 /// Writes a request behind what `out` holds, as one record.
 ///
@@ -56,107 +50,19 @@ pub(super) fn length_prefixed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
 }
 
 fn json(otlp: &OtlpBytes, out: &mut Vec<u8>) -> Option<LeftOut> {
-    if has_form(otlp) {
+    let Some((rest, left_out)) = form::without_formless(otlp) else {
         line(otlp, out);
         return None;
+    };
+    if let Some(rest) = rest {
+        line(&rest, out);
     }
-    // Rare, and slow: item by item.
-    let mut good = Vec::new();
-    let mut left_out = 0;
-    let mut first = None;
-    for item in otlp.split(&Limits::default().max_bytes(usize::MAX).max_items(1)) {
-        if has_form(&item) {
-            good.push(item);
-        } else {
-            left_out += item.items();
-            first = first.or_else(|| Some(name(&item)));
-        }
-    }
-    if let Ok(good) = OtlpBytes::merge_all(good.iter()) {
-        line(&good, out);
-    }
-    let first = first.unwrap_or_default();
-    Some(LeftOut {
-        items: left_out,
-        message: format!(
-            "OTLP/JSON has no form for ids of a wrong length: left out {left_out} {}, the first \
-             is {first}",
-            otlp.signal().item_name()
-        ),
-    })
+    Some(left_out)
 }
 
 fn line(otlp: &OtlpBytes, out: &mut Vec<u8>) {
     otlp::json::write_into(otlp, out);
     out.push(b'\n');
-}
-
-/// Whether every id has the length that it must have, or none.
-fn has_form(otlp: &OtlpBytes) -> bool {
-    let fits = |id: &[u8], length: usize| id.is_empty() || id.len() == length;
-    let ids = |trace: &[u8], span: &[u8]| fits(trace, 16) && fits(span, 8);
-    if let Some(traces) = otlp.traces() {
-        let mut spans = traces
-            .resources()
-            .flat_map(|resource| resource.scopes())
-            .flat_map(|scope| scope.items());
-        return spans.all(|span| {
-            ids(span.trace_id().as_bytes(), span.span_id().as_bytes())
-                && fits(span.parent_span_id().as_bytes(), 8)
-                && span
-                    .links()
-                    .all(|link| ids(link.trace_id().as_bytes(), link.span_id().as_bytes()))
-        });
-    }
-    if let Some(logs) = otlp.logs() {
-        let mut records = logs
-            .resources()
-            .flat_map(|resource| resource.scopes())
-            .flat_map(|scope| scope.items());
-        return records
-            .all(|record| ids(record.trace_id().as_bytes(), record.span_id().as_bytes()));
-    }
-    let sample =
-        |sample: Exemplar<'_>| ids(sample.trace_id().as_bytes(), sample.span_id().as_bytes());
-    let mut metrics = otlp
-        .metrics()
-        .into_iter()
-        .flat_map(|metrics| metrics.resources())
-        .flat_map(|resource| resource.scopes())
-        .flat_map(|scope| scope.items());
-    metrics.all(|metric| match metric.data() {
-        Some(MetricData::Gauge(data)) => data.points().all(|p| p.exemplars().all(sample)),
-        Some(MetricData::Sum(data)) => data.points().all(|p| p.exemplars().all(sample)),
-        Some(MetricData::Histogram(data)) => data.points().all(|p| p.exemplars().all(sample)),
-        Some(MetricData::ExponentialHistogram(data)) => {
-            data.points().all(|p| p.exemplars().all(sample))
-        }
-        Some(MetricData::Summary(_)) | None => true,
-    })
-}
-
-/// How the first item is called.
-fn name(otlp: &OtlpBytes) -> String {
-    // Nobody can tell what a name holds: as a quoted string it disturbs neither log nor terminal.
-    let quoted = |text: &str| format!("{:?}", text.chars().take(48).collect::<String>());
-    let span = otlp.traces().and_then(|traces| {
-        let mut groups = traces.resources().flat_map(|group| group.scopes());
-        let span = groups.find_map(|scope| scope.items().next())?;
-        Some(format!("span {}", quoted(span.name().as_str())))
-    });
-    let record = || {
-        let mut groups = otlp.logs()?.resources().flat_map(|group| group.scopes());
-        let record = groups.find_map(|scope| scope.items().next())?;
-        let time = record.time_unix_nano();
-        Some(format!("the log record of {time} ns since the epoch"))
-    };
-    let metric = || {
-        let mut groups = otlp.metrics()?.resources().flat_map(|group| group.scopes());
-        let metric = groups.find_map(|scope| scope.items().last())?;
-        let name = quoted(metric.name().as_str());
-        Some(format!("a data point of metric {name}"))
-    };
-    span.or_else(record).or_else(metric).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -87,11 +87,12 @@ use tower_service::Service;
 use self::worker::{Door, Message};
 pub use self::{
     builder::FileBuilder,
-    encode::{LeftOut, encode},
+    encode::encode,
     future::ResponseFuture,
     options::{FileCompression, FileFormat, Fsync},
     stats::FileStats,
 };
+pub use crate::otlp::json::LeftOut;
 use crate::{ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice};
 
 /// Writes telemetry to files. Takes all three signals, unless it is told otherwise; see the

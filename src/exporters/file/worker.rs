@@ -174,7 +174,8 @@ impl Worker {
                     }
                     self.commit(&mut group);
                 }
-                () = self.stage.rushed(), if due.is_some() => self.sync(),
+                // Once: what could not be synced is tried again in its own time.
+                () = self.stage.rushed(), if self.unsynced.is_some() => self.sync(),
             }
         }
         if self.fsync != Fsync::Never {
@@ -274,11 +275,11 @@ impl Worker {
         };
         // Before the answers: a shutdown that follows one waits for the sync, too.
         if let Fsync::Interval(interval) = self.fsync
-            && self.sync_at.is_none()
             && file.is_dirty()
         {
-            self.sync_at = Some(Instant::now() + interval);
-            self.unsynced = Some(self.stage.hold(0));
+            self.sync_at
+                .get_or_insert_with(|| Instant::now() + interval);
+            self.unsynced.get_or_insert_with(|| self.stage.hold(0));
         }
         let waiting = self.chunk.clear();
         if result.is_ok() {

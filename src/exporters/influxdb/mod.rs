@@ -67,7 +67,8 @@
 //!
 //! A request of more than [10,000 lines or 10 MB](LineProtocol::max_lines) is sent as several
 //! bodies, one after the other. If one fails, all are sent again by a retry: a line that is
-//! written twice is one point.
+//! written twice is one point. A request whose lines take more than 512 MiB together is
+//! [`TooLarge`](crate::ErrorKind::TooLarge) without an attempt.
 //!
 //! [precision]: LineProtocol::precision
 
@@ -107,6 +108,9 @@ pub type InfluxDbFuture = HttpExportFuture;
 const NAME: &str = "influxdb";
 
 const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+
+/// What the lines of one request may take together, in bytes.
+const MOST_BYTES: usize = 512 << 20;
 
 /// Writes telemetry to InfluxDB. Made by a [builder](Self::builder). A clone shares everything.
 ///
@@ -249,7 +253,13 @@ struct Post {
 
 impl Config {
     fn posts(&self, request: &ExportRequest) -> Result<Posts, ExportError> {
-        let lines = self.protocol.encode(request, unix_nanos());
+        let lines = self
+            .protocol
+            .encode_within(request, unix_nanos(), MOST_BYTES);
+        let lines = lines.ok_or_else(|| {
+            let message = format!("its lines take more than {MOST_BYTES} bytes together");
+            ExportError::new(ErrorKind::TooLarge, message)
+        })?;
         let skipped = Outcome {
             rejected: lines.skipped_items(),
             message: lines.reason().unwrap_or_default().to_owned(),
@@ -292,4 +302,43 @@ impl Config {
 fn unix_nanos() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(now.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Signal;
+
+    /// Each line says again what its group says: of each record, and of each bucket.
+    #[test]
+    fn lines_beyond_the_limit_are_not_written() {
+        const MOST: usize = 100_000;
+        let scope = format!(r#""scope":{{"name":"{}"}}"#, "s".repeat(1000));
+        let points = vec!["{}"; 5000].join(",");
+        let gauge = format!(r#"{{"name":"m","gauge":{{"dataPoints":[{points}]}}}}"#);
+        let gauge = gauge.replace("{}", r#"{"asInt":"1"}"#);
+        let counts = vec![r#""1""#; 5001].join(",");
+        let bounds: Vec<String> = (0..5000).map(|bound| bound.to_string()).collect();
+        let histogram = format!(
+            r#"{{"name":"m","histogram":{{"aggregationTemporality":2,"dataPoints":[{{
+                "count":"5001","sum":1,"bucketCounts":[{counts}],"explicitBounds":[{}]}}]}}}}"#,
+            bounds.join(",")
+        );
+        for metric in [gauge, histogram] {
+            let json = format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{{scope},"metrics":[{metric}]}}]}}]}}"#
+            );
+            let request =
+                ExportRequest::from_json(Signal::Metrics, json.as_bytes()).expect("valid");
+            let protocol =
+                LineProtocol::default().metrics_schema(MetricsSchema::TelegrafPrometheusV2);
+            let all = protocol.encode(&request, 1).into_bytes().len();
+            assert!(all > 5_000_000, "{all}");
+            assert!(protocol.encode_within(&request, 1, MOST).is_none());
+            assert!(protocol.encode_within(&request, 1, all).is_some());
+            assert!(protocol.encode_within(&request, 1, all - 1).is_none());
+            let written = protocol.written_within(&request, MOST);
+            assert!((MOST..3 * MOST).contains(&written), "{written}");
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -37,6 +40,8 @@ struct Shared {
     connector: Connector,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    /// A connection was found closed, and no answer has said so yet.
+    was_closed: AtomicBool,
 }
 
 impl Socket {
@@ -61,6 +66,7 @@ impl Socket {
                 connector,
                 permits,
                 idle: Mutex::default(),
+                was_closed: AtomicBool::new(false),
             }),
         })
     }
@@ -129,6 +135,11 @@ pub(crate) struct Sent {
 }
 
 impl Turn {
+    /// Says which exporter failed, and where.
+    pub(crate) fn named(&self, error: ExportError) -> ExportError {
+        self.shared.named(error)
+    }
+
     /// Writes `data` to a connection that is open, or to a new one.
     ///
     /// If it fails, or is dropped before it is done, the connection is given up: half a request
@@ -155,14 +166,14 @@ impl Shared {
     }
 
     async fn send(&self, data: &mut impl Buf) -> Result<Sent, ExportError> {
-        let mut sent = Sent::default();
         let mut open = None;
         while let Some(mut connection) = self.pop() {
             if connection.closed().await.is_none() {
                 open = Some(connection);
                 break;
             }
-            sent.warning = Some(REOPENED);
+            // Said when a new one is open, which may be many attempts later.
+            self.was_closed.store(true, Relaxed);
         }
         let mut connection = match open {
             Some(connection) => connection,
@@ -170,7 +181,10 @@ impl Shared {
         };
         self.write(&mut connection, data).await?;
         self.idle().push(connection);
-        Ok(sent)
+        let was_closed = self.was_closed.swap(false, Relaxed);
+        Ok(Sent {
+            warning: was_closed.then_some(REOPENED),
+        })
     }
 
     async fn write(

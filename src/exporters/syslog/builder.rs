@@ -20,6 +20,7 @@ const TLS_PORT: u16 = 6514;
 /// |---|---|
 /// | endpoint | `localhost`, at port 514, or 6514 over TLS |
 /// | format | [`SyslogFormat::default`] |
+/// | largest request | 64 MiB of messages |
 /// | socket | [`SocketOptions::default`] |
 ///
 /// `Debug` never shows a private key.
@@ -27,6 +28,7 @@ const TLS_PORT: u16 = 6514;
 pub struct SyslogBuilder {
     endpoint: String,
     format: SyslogFormat,
+    max_request_bytes: usize,
     socket: SocketOptions,
 }
 
@@ -35,6 +37,7 @@ impl Default for SyslogBuilder {
         Self {
             endpoint: "localhost".to_owned(),
             format: SyslogFormat::default(),
+            max_request_bytes: 64 << 20,
             socket: SocketOptions::default(),
         }
     }
@@ -53,6 +56,16 @@ impl SyslogBuilder {
     #[must_use]
     pub fn format(mut self, format: SyslogFormat) -> Self {
         self.format = format;
+        self
+    }
+
+    /// Sets how many bytes the messages of one request may take together; if they take more it
+    /// fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), and a
+    /// [split](crate::layers::split) layer cuts it. Default: 64 MiB. What scope and resource say
+    /// stands in each message, so that these may be many times as large as the request.
+    #[must_use]
+    pub const fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.max_request_bytes = bytes;
         self
     }
 
@@ -86,6 +99,7 @@ impl SyslogBuilder {
         let socket = Socket::new(NAME, endpoint.shown(scheme), endpoint, self.socket)?;
         let shared = Shared {
             format: self.format,
+            max_request_bytes: self.max_request_bytes,
             destination: socket.destination().into(),
             buffers: Mutex::default(),
         };

@@ -68,6 +68,7 @@
 //! |---|---|
 //! | [`Unavailable`](crate::ErrorKind::Unavailable), retried | no connection, or it broke or was closed while the messages were written |
 //! | [`Timeout`](crate::ErrorKind::Timeout), retried | not connected, or not written, in time |
+//! | [`TooLarge`](crate::ErrorKind::TooLarge) | the messages take more than [`max_request_bytes`](SyslogBuilder::max_request_bytes) together |
 //! | [`Unsupported`](crate::ErrorKind::Unsupported) | traces or metrics |
 //!
 //! A retry sends all messages of the request again.
@@ -95,6 +96,7 @@ use std::{
 
 use tower_service::Service;
 
+use self::encode::TooLarge;
 pub use self::{
     builder::SyslogBuilder,
     codes::{Facility, Severity},
@@ -122,6 +124,7 @@ pub struct SyslogExporter {
 
 struct Shared {
     format: SyslogFormat,
+    max_request_bytes: usize,
     destination: Arc<str>,
     /// Buffers of requests that were written, for the next ones.
     buffers: Mutex<Vec<Vec<u8>>>,
@@ -155,10 +158,15 @@ impl Service<ExportRequest> for SyslogExporter {
         let shared = Arc::clone(&self.shared);
         SyslogFuture(Box::pin(async move {
             let mut buffer = shared.buffer();
+            let limit = shared.max_request_bytes;
             let summary = match request.logs() {
-                Some(logs) => shared.format.encode(logs, &mut buffer),
-                None => SyslogSummary::default(),
+                Some(logs) => shared.format.encode_within(logs, &mut buffer, limit),
+                None => Ok(SyslogSummary::default()),
             };
+            let summary = summary.map_err(|TooLarge| {
+                let message = format!("the messages take more than the limit of {limit} bytes");
+                turn.named(ExportError::new(ErrorKind::TooLarge, message))
+            })?;
             // Its body is written by now: what waits for the peer is the text alone.
             drop(request);
             let reopened = turn.send(&mut &*buffer).await?.warning;
@@ -198,6 +206,7 @@ impl fmt::Debug for SyslogExporter {
         f.debug_struct("SyslogExporter")
             .field("socket", &self.socket)
             .field("format", &self.shared.format)
+            .field("max_request_bytes", &self.shared.max_request_bytes)
             .finish()
     }
 }

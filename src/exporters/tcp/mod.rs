@@ -31,6 +31,9 @@
 //! writes in its `proto` format. Nothing in such a record tells its signal, so an exporter of
 //! protobuf carries [`only`](TcpBuilder::only) one.
 //!
+//! OTLP/JSON has no form for ids of a wrong length: such items count as rejected, by name, and
+//! those beside them are written.
+//!
 //! # What "delivered" means
 //!
 //! That the operating system has taken the request, and no more: nobody answers on a bare socket.
@@ -63,9 +66,10 @@ use tower_service::Service;
 
 pub use self::builder::TcpBuilder;
 use super::socket::Socket;
+pub use crate::otlp::json::LeftOut;
 use crate::{
     Encoding, ErrorKind, ExportError, ExportRequest, ExportResponse, Signal,
-    otlp::{self, OtlpBytes},
+    otlp::{self, OtlpBytes, json::form},
 };
 
 /// The name under which this exporter appears in errors.
@@ -108,8 +112,8 @@ impl Service<ExportRequest> for TcpExporter {
 
     fn call(&mut self, request: ExportRequest) -> TcpFuture {
         let turn = self.socket.turn();
-        let record = match self.config.record(&request) {
-            Ok(record) => record,
+        let (record, left_out) = match self.config.record(&request) {
+            Ok(made) => made,
             Err(error) => {
                 let error = self.socket.named(error);
                 return TcpFuture(Box::pin(std::future::ready(Err(error))));
@@ -117,21 +121,27 @@ impl Service<ExportRequest> for TcpExporter {
         };
         let destination = Arc::clone(&self.config.destination);
         TcpFuture(Box::pin(async move {
-            if request.byte_size() == 0 {
-                // Nothing to say: no line of an empty object.
-                return Ok(ExportResponse::delivered(0).with_destination(destination));
-            }
-            let mut bytes = record.bytes();
-            let sent = turn.send(&mut bytes).await?;
-            Ok(ExportResponse::delivered(request.items())
-                .with_destination(destination)
-                .with_message(sent.warning.unwrap_or_default()))
+            let warning = match record {
+                Some(record) => turn.send(&mut record.bytes()).await?.warning,
+                None => None,
+            };
+            let rejected = left_out.as_ref().map_or(0, |left_out| left_out.items);
+            let reason = left_out.as_ref().map(|left_out| left_out.message.as_str());
+            let messages: Vec<&str> = reason.into_iter().chain(warning).collect();
+            let response = ExportResponse::delivered(request.items().saturating_sub(rejected));
+            Ok(response
+                .with_rejected(rejected, messages.join("; "))
+                .with_destination(destination))
         }))
     }
 }
 
 impl Config {
-    fn record(&self, request: &ExportRequest) -> Result<Record, ExportError> {
+    /// The record, unless there is nothing to say, and what is not in it.
+    fn record(
+        &self,
+        request: &ExportRequest,
+    ) -> Result<(Option<Record>, Option<LeftOut>), ExportError> {
         let signal = request.signal();
         if let Some(only) = self.only
             && only != signal
@@ -140,9 +150,25 @@ impl Config {
             return Err(ExportError::new(ErrorKind::Unsupported, message));
         }
         self.check_size(request.byte_size())?;
-        let record = Record::new(self.encoding, request.encoded(self.encoding))?;
-        self.check_size(record.body.len())?;
-        Ok(record)
+        let (body, left_out) = match self.encoding {
+            Encoding::Json => match form::without_formless(request.otlp()) {
+                Some((rest, left_out)) => {
+                    let body = rest.map(|rest| Bytes::from(otlp::json::write(&rest)));
+                    (body, Some(left_out))
+                }
+                None => (Some(request.encoded(Encoding::Json)), None),
+            },
+            Encoding::Protobuf => (Some(request.protobuf().clone()), None),
+        };
+        // No line of an empty object.
+        let body = body.filter(|_| request.byte_size() > 0);
+        let record = body
+            .map(|body| {
+                self.check_size(body.len())?;
+                Record::new(self.encoding, body)
+            })
+            .transpose()?;
+        Ok((record, left_out))
     }
 
     fn check_size(&self, size: usize) -> Result<(), ExportError> {
@@ -201,20 +227,37 @@ fn length(bytes: usize) -> Result<[u8; 4], ExportError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// JSON has no form for an id of a wrong length, and a reader refuses the whole line for one: such
+/// items are left out, and returned as that. If nothing is left, nothing is written.
+///
 /// # Errors
 /// [`ErrorKind::TooLarge`], if the length of a protobuf record does not fit its four bytes.
-pub fn encode(otlp: &OtlpBytes, encoding: Encoding, out: &mut Vec<u8>) -> Result<(), ExportError> {
+pub fn encode(
+    otlp: &OtlpBytes,
+    encoding: Encoding,
+    out: &mut Vec<u8>,
+) -> Result<Option<LeftOut>, ExportError> {
+    let mut line = |otlp: &OtlpBytes| {
+        otlp::json::write_into(otlp, out);
+        out.push(b'\n');
+    };
     match encoding {
         Encoding::Json => {
-            otlp::json::write_into(otlp, out);
-            out.push(b'\n');
+            let Some((rest, left_out)) = form::without_formless(otlp) else {
+                line(otlp);
+                return Ok(None);
+            };
+            if let Some(rest) = rest {
+                line(&rest);
+            }
+            Ok(Some(left_out))
         }
         Encoding::Protobuf => {
             out.extend_from_slice(&length(otlp.bytes().len())?);
             out.extend_from_slice(otlp.bytes());
+            Ok(None)
         }
     }
-    Ok(())
 }
 
 impl fmt::Debug for TcpExporter {

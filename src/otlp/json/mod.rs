@@ -36,6 +36,7 @@
 
 pub(crate) mod base64;
 pub(crate) mod double;
+pub(crate) mod form;
 pub(crate) mod hex;
 mod messages;
 #[cfg(feature = "json")]
@@ -47,6 +48,15 @@ pub(crate) mod write;
 use super::OtlpBytes;
 #[cfg(feature = "json")]
 use super::{Limits, Malformed, Signal};
+
+/// Items that OTLP/JSON has no form for: an exporter leaves them out, and counts them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Number of items.
+    pub items: u64,
+    /// What is wrong with them, and how the first one is called.
+    pub message: String,
+}
 
 /// Writes OTLP/JSON.
 #[must_use]

@@ -2,8 +2,14 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use bytes::Bytes;
+
 use super::{FileReadProblem, input::Input};
-use crate::files::{Inner, LENGTH};
+use crate::{
+    ExportRequest, Signal,
+    files::{Inner, LENGTH},
+    otlp::Limits,
+};
 
 const BUFFER: usize = 64 << 10;
 
@@ -187,9 +193,13 @@ impl Records {
             let most = (self.limit as u64).saturating_add(1);
             let mut out = Vec::new();
             let frame = zstd::stream::read::Decoder::with_buffer(&record[..]);
-            frame
-                .and_then(|frame| frame.take(most).read_to_end(&mut out))
-                .map_err(FileReadProblem::Damaged)?;
+            let unpacked = frame.and_then(|frame| frame.take(most).read_to_end(&mut out));
+            if let Err(error) = unpacked {
+                return match is_protobuf(&record) {
+                    true => Ok(Body::Protobuf(record)),
+                    false => Err(FileReadProblem::Damaged(error)),
+                };
+            }
             if out.len() > self.limit {
                 return Err(FileReadProblem::TooLarge { limit: self.limit });
             }
@@ -198,7 +208,7 @@ impl Records {
             record
         };
         Ok(match record.first() {
-            Some(b'{') => Body::Json(record),
+            Some(b'{') if !is_protobuf(&record) => Body::Json(record),
             _ => Body::Protobuf(record),
         })
     }
@@ -233,4 +243,16 @@ impl Records {
             }
         }
     }
+}
+
+/// Whether a record that begins like something else is protobuf with items all the same: it may
+/// begin with a field that this version does not know. JSON text never is that, for it has no line
+/// break in front of an item.
+fn is_protobuf(record: &[u8]) -> bool {
+    let limits = Limits::default().max_bytes(usize::MAX);
+    Signal::ALL.into_iter().any(|signal| {
+        let bytes = Bytes::copy_from_slice(record);
+        let read = ExportRequest::from_protobuf_with(signal, bytes, &limits);
+        read.is_ok_and(|request| !request.is_empty())
+    })
 }

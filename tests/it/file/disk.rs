@@ -174,3 +174,30 @@ async fn another_content_is_left_alone() {
         assert_eq!(fs::read(&path).expect("there"), content, "{form:?}");
     }
 }
+
+/// A named pipe takes what is written, and nobody can sync it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_sync_that_fails_is_not_tried_again_and_again_while_draining() {
+    use tower_otlp::{Lifecycle, exporters::file::Fsync};
+
+    const REQUESTS: u64 = 50;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("otel.jsonl");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    let lifecycle = Lifecycle::new();
+    let exporter = FileExporter::builder(&path)
+        .fsync(Fsync::Interval(Duration::from_secs(3600)))
+        .lifecycle(&lifecycle)
+        .build()
+        .expect("opened");
+    write(&exporter, 0..1).await;
+    let report = lifecycle.shutdown(Duration::from_secs(10)).await;
+    assert!(report.complete, "{report}");
+    assert_eq!(exporter.stats().failed_syncs, 1);
+    // Each write makes the worker look at what there is to do.
+    write(&exporter, 1..REQUESTS).await;
+    let failed = exporter.stats().failed_syncs;
+    assert!(failed <= REQUESTS, "{failed} of {REQUESTS}");
+}

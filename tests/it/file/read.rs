@@ -310,3 +310,32 @@ fn a_checkpoint_is_no_other_file() {
     checkpoint.save(file.path()).expect("saved");
     assert_eq!(Checkpoint::load(file.path()).expect("reads"), checkpoint);
 }
+
+/// Fields that nobody knows yet may make a message begin like JSON or like a Zstandard frame.
+#[test]
+fn protobuf_is_known_however_it_begins() {
+    let item = b"\x0a\x04\x12\x02\x12\x00".as_slice();
+    for unknown in [
+        // A group, and a number with four bytes behind it.
+        b"\x7b\x7c".as_slice(),
+        b"\x7b\x22\x00\x7c",
+        b"\x28\xb5\x2f\xfd\x2f1234",
+        b"\x28\xb5\x2f\xfd\x001234",
+    ] {
+        let message = [unknown, item].concat();
+        let request = ExportRequest::from_protobuf(Signal::Logs, message).expect("valid");
+        let mut content = Vec::new();
+        let left_out =
+            tower_otlp::exporters::file::encode(request.otlp(), FileFormat::Protobuf, &mut content);
+        assert_eq!(left_out, None);
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(path.path(), [&*content, &content].concat()).expect("written");
+        let reader = FileReader::builder().file(path.path()).signal(Signal::Logs);
+        let found: Vec<_> = reader.build().expect("a file").collect();
+        assert_eq!(found.len(), 2, "{unknown:?}");
+        for found in found {
+            let found = found.unwrap_or_else(|error| panic!("{unknown:?}: {error}"));
+            assert_eq!(found.request.protobuf(), request.protobuf());
+        }
+    }
+}

@@ -32,6 +32,15 @@ impl Point {
         value
     }
 
+    fn assert_that_keys_differ(&self) {
+        let mut keys: Vec<&String> = self.tags.iter().map(|(key, _)| key).collect();
+        keys.extend(self.fields.iter().map(|(key, _)| key));
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count, "a key stands twice: {self:?}");
+    }
+
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         match self.field(key)? {
             Value::Text(text) => Some(text),
@@ -42,6 +51,13 @@ impl Point {
 
 /// Reads all lines; panics at what the documentation does not allow.
 pub(super) fn parse(text: &str) -> Vec<Point> {
+    let points = parse_with_any_keys(text);
+    points.iter().for_each(Point::assert_that_keys_differ);
+    points
+}
+
+/// Reads all lines, in which a key may stand twice.
+pub(super) fn parse_with_any_keys(text: &str) -> Vec<Point> {
     let mut reader = Reader { rest: text };
     let mut points = Vec::new();
     while !reader.rest.is_empty() {
@@ -115,16 +131,6 @@ impl Reader<'_> {
         let (time, rest) = self.rest.split_once('\n').expect("a line feed");
         self.rest = rest;
         let time = time.parse().expect("a time");
-        let mut keys: Vec<&String> = tags.iter().map(|(key, _)| key).collect();
-        keys.extend(fields.iter().map(|(key, _)| key));
-        let count = keys.len();
-        keys.sort();
-        keys.dedup();
-        assert_eq!(
-            keys.len(),
-            count,
-            "a key stands twice: {measurement} {tags:?} {fields:?}"
-        );
         Point {
             measurement,
             tags,

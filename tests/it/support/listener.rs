@@ -21,7 +21,12 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) async fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::bind_to(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Listens on an address that has been free before.
+    pub(crate) async fn bind_to(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         Self { listener, address }
     }

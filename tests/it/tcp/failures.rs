@@ -212,3 +212,26 @@ async fn a_handshake_that_nobody_answers_times_out() {
     assert!(text.contains("not connected within 300ms"), "{text}");
     assert!(text.contains("(tcp+tls://127.0.0.1:"), "{text}");
 }
+
+/// The attempts in between fail, and have no answer that could say it.
+#[tokio::test]
+async fn a_peer_that_was_away_for_a_while_is_told_of_when_it_is_back() {
+    let listener = Listener::bind().await;
+    let address = listener.address;
+    let exporter = exporter(&listener).build().unwrap();
+    exporter.clone().oneshot(small()).await.unwrap();
+    let mut first = listener.accept().await;
+    assert_line(&mut first, &small()).await;
+    drop((first, listener));
+    for _ in 0..2 {
+        let error = exporter.clone().oneshot(small()).await.expect_err("away");
+        assert_says(&error, ErrorKind::Unavailable, "no connection");
+    }
+    let back = Listener::bind_to(address).await;
+    for has_warning in [true, false] {
+        let response = exporter.clone().oneshot(small()).await.unwrap();
+        let says = |message: &str| message.contains("had closed the connection");
+        assert_eq!(response.message().is_some_and(says), has_warning);
+    }
+    drop(back);
+}

@@ -192,9 +192,33 @@ impl LineProtocol {
     /// nanoseconds since the Unix epoch.
     #[must_use]
     pub fn encode(&self, request: &ExportRequest, now_unix_nano: u64) -> Lines {
+        self.run(request, now_unix_nano, usize::MAX).finish()
+    }
+
+    /// Writes all items of a request, unless they take more than `most` bytes together.
+    ///
+    /// Each line says again what its group says: the lines of a small request may be of any size.
+    pub(super) fn encode_within(
+        &self,
+        request: &ExportRequest,
+        now_unix_nano: u64,
+        most: usize,
+    ) -> Option<Lines> {
+        let writer = self.run(request, now_unix_nano, most);
+        (writer.line.out.len() <= most).then(|| writer.finish())
+    }
+
+    /// How many bytes are written of a request before it is given up.
+    #[cfg(test)]
+    pub(super) fn written_within(&self, request: &ExportRequest, most: usize) -> usize {
+        self.run(request, 1, most).line.out.len()
+    }
+
+    fn run(&self, request: &ExportRequest, now_unix_nano: u64, most: usize) -> Writer<'_> {
         let mut writer = Writer {
             options: self,
             now: now_unix_nano,
+            most,
             line: Line::new(
                 // Each point says again what its group is.
                 Vec::with_capacity(request.byte_size() * 2),
@@ -213,7 +237,7 @@ impl LineProtocol {
         } else if let Some(metrics) = request.metrics() {
             writer.metrics(metrics);
         }
-        writer.finish()
+        writer
     }
 }
 
@@ -284,6 +308,8 @@ struct Unfit(&'static str);
 struct Writer<'o> {
     options: &'o LineProtocol,
     now: u64,
+    /// Beyond so many bytes nothing more is written.
+    most: usize,
     line: Line,
     scratch: Vec<u8>,
     moments: Moments,
@@ -300,6 +326,9 @@ impl Writer<'_> {
         write: impl FnOnce(&mut Self) -> Result<(), Unfit>,
     ) {
         let (start, lines) = (self.line.out.len(), self.body.lines);
+        if start > self.most {
+            return;
+        }
         if let Err(Unfit(reason)) = write(self) {
             self.line.out.truncate(start);
             self.body.lines = lines;

@@ -62,6 +62,23 @@ impl SyslogFormat {
     /// Nothing is allocated for a record; a request takes a few buffers, besides what `out` grows
     /// by.
     pub fn encode(&self, logs: Logs<'_>, out: &mut Vec<u8>) -> SyslogSummary {
+        match self.encode_within(logs, out, usize::MAX) {
+            Ok(summary) => summary,
+            Err(TooLarge) => SyslogSummary::default(),
+        }
+    }
+
+    /// Writes all records as messages if they take no more than `max_bytes` together, else none.
+    ///
+    /// Each message says again what its scope and its resource say: the messages of a small
+    /// request may be of any size.
+    pub(super) fn encode_within(
+        &self,
+        logs: Logs<'_>,
+        out: &mut Vec<u8>,
+        max_bytes: usize,
+    ) -> Result<SyslogSummary, TooLarge> {
+        let start = out.len();
         let mut encoder = Encoder::new(self);
         for group in logs.resources() {
             let resource = group.resource();
@@ -70,12 +87,20 @@ impl SyslogFormat {
                 encoder.structured.enter_scope(&group.scope());
                 for record in group.items() {
                     encoder.record(&record, out);
+                    if out.len() - start > max_bytes {
+                        out.truncate(start);
+                        return Err(TooLarge);
+                    }
                 }
             }
         }
-        encoder.summary
+        Ok(encoder.summary)
     }
 }
+
+/// All messages together take more than they may.
+#[derive(Debug)]
+pub(super) struct TooLarge;
 
 struct Encoder<'a> {
     format: &'a SyslogFormat,

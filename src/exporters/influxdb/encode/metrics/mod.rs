@@ -96,6 +96,10 @@ impl Writer<'_> {
     /// Begins a line of the metric: measurement and tags.
     fn begin(&mut self, series: &Series<'_, '_>, extra: Option<(&'static str, &[u8])>) {
         let out = &mut self.line.out;
+        if out.len() > self.most {
+            // It is given up, and a point may have as many lines as it has buckets.
+            return self.line.begin_fields();
+        }
         series.measurement(out);
         tags(
             out,
