@@ -113,7 +113,7 @@ fn labels(family: u64, number: u64) -> [(&'static str, String); 4] {
 }
 
 fn value(family: u64, number: u64) -> f64 {
-    (family * 1_000 + number) as f64 * if family % 2 == 0 { 1.0 } else { 0.37 }
+    (family * 1_000 + number) as f64 * if family.is_multiple_of(2) { 1.0 } else { 0.37 }
 }
 
 fn request() -> ExportRequest {

@@ -33,15 +33,18 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_700_000_001_000)
 }
 
+/// Names with values, in order.
+type Labels = Vec<(String, String)>;
+
 /// A series of either protocol.
 #[derive(Clone, Debug, Default)]
 struct Series {
-    labels: Vec<(String, String)>,
+    labels: Labels,
     /// Bits of the value, time, start.
     samples: Vec<(u64, i64, i64)>,
     histograms: Vec<Histogram>,
     /// Labels, value, time.
-    exemplars: Vec<(Vec<(String, String)>, f64, i64)>,
+    exemplars: Vec<(Labels, f64, i64)>,
     /// Type, help, unit.
     metadata: Option<(i32, String, String)>,
 }

@@ -26,17 +26,18 @@ use crate::support::{
     http_server::{nobody, serve},
 };
 
+/// Status, headers and body.
+type Scripted = (u16, &'static [(&'static str, &'static str)], &'static str);
+
 /// A server that gives these answers, the last one again and again.
 #[derive(Clone)]
 struct Server {
     seen: Arc<Mutex<Vec<(Parts, Bytes)>>>,
-    answers: Arc<Mutex<Vec<(u16, &'static [(&'static str, &'static str)], &'static str)>>>,
+    answers: Arc<Mutex<Vec<Scripted>>>,
 }
 
 impl Server {
-    fn answering(
-        answers: impl IntoIterator<Item = (u16, &'static [(&'static str, &'static str)], &'static str)>,
-    ) -> Self {
+    fn answering(answers: impl IntoIterator<Item = Scripted>) -> Self {
         let mut answers: Vec<_> = answers.into_iter().collect();
         answers.reverse();
         Self {
@@ -83,7 +84,7 @@ impl Server {
     }
 }
 
-const OK: (u16, &[(&str, &str)], &str) = (204, &[], "");
+const OK: Scripted = (204, &[], "");
 
 fn v1() -> tower_otlp::exporters::influxdb::InfluxDbBuilder {
     InfluxDbExporter::builder().database("db")

@@ -12,7 +12,7 @@ use tower_otlp::exporters::prometheus::{
     remote_write::encode::{EncodeOptions, Encoder, HistogramForm, MessageLimits, Protocol},
 };
 
-use super::{Series, now, read};
+use super::{Labels, Series, now, read};
 use crate::support::generate::{Draw, Options};
 
 fn options(draw: &mut Draw) -> EncodeOptions {
@@ -39,7 +39,7 @@ fn options(draw: &mut Draw) -> EncodeOptions {
 }
 
 /// Section "Labels", "Ordering" and so on of the protocol.
-fn check(all: &[Series], last: &mut BTreeMap<(Vec<(String, String)>, bool), i64>) -> u64 {
+fn check(all: &[Series], last: &mut BTreeMap<(Labels, bool), i64>) -> u64 {
     let mut samples = 0;
     let mut seen = BTreeSet::new();
     for series in all {
