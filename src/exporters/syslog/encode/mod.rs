@@ -62,10 +62,8 @@ impl SyslogFormat {
     /// Nothing is allocated for a record; a request takes a few buffers, besides what `out` grows
     /// by.
     pub fn encode(&self, logs: Logs<'_>, out: &mut Vec<u8>) -> SyslogSummary {
-        match self.encode_within(logs, out, usize::MAX) {
-            Ok(summary) => summary,
-            Err(TooLarge) => SyslogSummary::default(),
-        }
+        self.encode_within(logs, out, usize::MAX)
+            .unwrap_or_default()
     }
 
     /// Writes all records as messages if they take no more than `max_bytes` together, else none.
