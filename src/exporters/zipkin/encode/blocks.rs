@@ -54,7 +54,7 @@ impl Blocks {
     #[inline(never)]
     fn grow(&mut self, block: &[u8], length: usize) {
         self.room
-            .resize(2 * self.room.len() + block.len() + 1024, 0);
+            .resize(2 * self.room.len() + block.len() + 4096, 0);
         self.slice(block.get(..length).unwrap_or_default());
     }
 
@@ -64,6 +64,7 @@ impl Blocks {
     }
 
     /// Writes any bytes.
+    #[inline(never)]
     pub(super) fn slice(&mut self, text: &[u8]) {
         let end = self.end + text.len();
         if end > self.room.len() {
@@ -76,7 +77,7 @@ impl Blocks {
     }
 
     /// Writes the first `length` bytes of `text`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fragment(&mut self, text: &[u8], length: usize) {
         match text.first_chunk::<32>() {
             Some(block) if length <= 32 => self.block(block, length),
@@ -93,6 +94,22 @@ impl Blocks {
         let (mut rest, mut left) = (text, length);
         while left > 0 {
             let size = left.min(CHUNK);
+            match rest.split_first_chunk::<CHUNK>() {
+                Some((chunk, behind)) if is_clean(chunk, size) => {
+                    self.block(chunk, size);
+                    rest = behind;
+                    left -= size;
+                }
+                _ => return self.escaped_slowly(rest, left),
+            }
+        }
+    }
+
+    /// Like [`escaped`](Self::escaped), for text that needs it or has nothing behind it.
+    #[inline(never)]
+    fn escaped_slowly(&mut self, text: &[u8], length: usize) {
+        let mut rest = text.get(..length).unwrap_or_default();
+        while !rest.is_empty() {
             let padded;
             let chunk = match rest.first_chunk::<CHUNK>() {
                 Some(chunk) => chunk,
@@ -101,6 +118,7 @@ impl Blocks {
                     &padded
                 }
             };
+            let size = rest.len().min(CHUNK);
             let mut taken = size;
             if is_clean(chunk, size) {
                 self.block(chunk, size);
@@ -111,7 +129,6 @@ impl Blocks {
                 taken = clean + 1;
             }
             rest = rest.get(taken..).unwrap_or_default();
-            left -= taken;
         }
     }
 
@@ -210,4 +227,64 @@ fn is_clean(chunk: &[u8; CHUNK], size: usize) -> bool {
         is_clean &= !must_escape(byte | fill);
     }
     is_clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::json::write::string_body;
+
+    fn written(write: impl FnOnce(&mut Blocks)) -> String {
+        let mut blocks = Blocks::default();
+        write(&mut blocks);
+        String::from_utf8(blocks.written().to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn numbers_of_every_length() {
+        let mut numbers = vec![0, u64::MAX];
+        for power in 0..20 {
+            let power = 10_u64.pow(power);
+            numbers.extend([power - 1, power, power + 1, power / 9 * 7, power / 7]);
+        }
+        for number in numbers {
+            assert_eq!(written(|out| out.integer(number)), number.to_string());
+        }
+    }
+
+    #[test]
+    fn every_byte_at_every_place_is_escaped_as_the_other_writer_does() {
+        for length in 1..40 {
+            for place in 0..length {
+                for byte in 0..0x80 {
+                    let mut text = vec![b'x'; length];
+                    text[place] = byte;
+                    let mut expected = Vec::new();
+                    string_body(&mut expected, &text);
+                    let expected = String::from_utf8(expected).expect("UTF-8");
+                    assert_eq!(written(|out| out.escaped(&text, length)), expected);
+                    // What stands behind the text does not count.
+                    text.extend_from_slice(&[byte; 20]);
+                    assert_eq!(written(|out| out.escaped(&text, length)), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_of_every_length_follow_each_other() {
+        let text: Vec<u8> = (b'a'..=b'z').cycle().take(2000).collect();
+        for length in 0..200 {
+            let piece = std::str::from_utf8(&text[..length]).expect("ASCII");
+            let pieces = written(|out| {
+                for _ in 0..20 {
+                    out.fragment(&text, length);
+                    out.slice(b"-");
+                }
+            });
+            assert_eq!(pieces, format!("{piece}-").repeat(20));
+            let short = written(|out| out.fragment(&text[..length], length));
+            assert_eq!(short, piece);
+        }
+    }
 }

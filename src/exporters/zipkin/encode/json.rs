@@ -8,7 +8,7 @@ use std::{io::Write as _, net::IpAddr};
 use super::{
     Format, Item, Scratch, ZipkinOptions, annotation,
     attribute::{Found, Value},
-    blocks::{Blocks, PADDING},
+    blocks::Blocks,
     endpoint::Endpoint,
     event_time, lower_case,
     template::Source,
@@ -33,25 +33,42 @@ pub(super) struct Memory<'a> {
     local: Rendered<'a>,
 }
 
+/// The longest text that is remembered, in bytes.
+const LONGEST: usize = 128;
+
 /// A name with the text that is written for it.
-#[derive(Default)]
 struct Rendered<'a> {
     name: &'a [u8],
-    /// With [`PADDING`] behind it; empty if there is no name yet.
-    text: Vec<u8>,
+    text: [u8; LONGEST],
+    /// Length of the text; 0 if there is none yet.
+    length: usize,
+}
+
+impl Default for Rendered<'_> {
+    fn default() -> Self {
+        Self {
+            name: &[],
+            text: [0; LONGEST],
+            length: 0,
+        }
+    }
 }
 
 impl<'a> Rendered<'a> {
-    /// Writes the text for this name, which `render` makes if it is another one.
+    /// Writes the text for this name, as `render` does.
     #[inline]
-    fn write(&mut self, out: &mut Blocks, name: &'a [u8], render: impl FnOnce(&mut Vec<u8>)) {
-        if self.text.is_empty() || self.name != name {
-            self.name = name;
-            self.text.clear();
-            render(&mut self.text);
-            self.text.resize(self.text.len() + PADDING, 0);
+    fn write(&mut self, out: &mut Blocks, name: &'a [u8], render: impl FnOnce(&mut Blocks)) {
+        if self.length > 0 && self.name == name {
+            out.fragment(&self.text, self.length);
+            return;
         }
-        out.fragment(&self.text, self.text.len() - PADDING);
+        let start = out.written().len();
+        render(out);
+        let made = out.written().get(start..).unwrap_or_default();
+        if let Some(text) = self.text.get_mut(..made.len()) {
+            text.copy_from_slice(made);
+            (self.name, self.length) = (name, made.len());
+        }
     }
 }
 
@@ -165,12 +182,12 @@ fn name<'a>(
         return;
     };
     let place = (usize::from(*last) ^ bytes.len()) % NAMES;
-    names[place].write(out, bytes, |text| {
+    names[place].write(out, bytes, |out| {
         lower.clear();
         lower_case(lower, name);
-        text.extend_from_slice(b",\"name\":\"");
-        string_body(text, lower);
-        end_string(text);
+        out.literal(b",\"name\":\"");
+        string(out, lower);
+        out.literal(b"\"");
     });
 }
 
@@ -182,13 +199,7 @@ fn local<'a>(out: &mut Blocks, known: &mut Rendered<'a>, local: &Endpoint<'a>) {
         endpoint(out, KEY, local);
         return;
     }
-    known.write(out, local.service_name, |text| {
-        text.extend_from_slice(KEY);
-        text.extend_from_slice(b"\"serviceName\":\"");
-        string_body(text, local.service_name);
-        end_string(text);
-        text.push(b'}');
-    });
+    known.write(out, local.service_name, |out| endpoint(out, KEY, local));
 }
 
 fn endpoint<const N: usize>(out: &mut Blocks, key: &[u8; N], endpoint: &Endpoint<'_>) {
@@ -306,11 +317,6 @@ fn defuse_blocks(out: &mut Blocks) {
         out.back(1);
         out.literal(b"\\u0073");
     }
-}
-
-fn end_string(out: &mut Vec<u8>) {
-    defuse(out);
-    out.push(b'"');
 }
 
 /// See [`defuse`].

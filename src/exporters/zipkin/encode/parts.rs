@@ -213,3 +213,69 @@ impl<'a> View<'a> for SpanBytes<'a> {
         Self(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::Span;
+
+    /// `name: "GET"`, attributes `a: "x"` and `b: 5`, an event, an attribute count.
+    const SPAN: &[u8] = b"\x2a\x03GET\x4a\x08\x0a\x01a\x12\x03\x0a\x01x\x4a\x07\x0a\x01b\x12\x02\x18\x05\x50\x02\x5a\x02\x12\x00";
+
+    fn read<'a>(span: &'a [u8], keys: &Keys<'a>) -> (bool, Vec<String>, Parts<'a>) {
+        let (mut parts, mut values) = (Parts::default(), Vec::new());
+        let are_read = parts.read(span, keys, &mut values);
+        let values = values.iter().map(|value| format!("{:?}", value.get()));
+        (are_read, values.collect(), parts)
+    }
+
+    fn keys(span: &[u8]) -> Keys<'_> {
+        let mut keys = Keys::default();
+        let window = Span::view(span).attributes().as_bytes();
+        keys.read(window, &mut Vec::new());
+        keys
+    }
+
+    fn expected(span: &[u8]) -> Vec<String> {
+        let attributes = Span::view(span).attributes().iter();
+        attributes.map(|(_, value)| format!("{value:?}")).collect()
+    }
+
+    #[test]
+    fn the_likely_keys_are_read_at_once() {
+        let (are_read, values, parts) = read(SPAN, &keys(SPAN));
+        assert!(are_read);
+        assert_eq!(values, expected(SPAN));
+        assert_eq!(parts.name(), "GET");
+        assert_eq!(parts.dropped_attributes_count(), 2);
+        assert_eq!(parts.events().count(), 1);
+        assert_eq!(parts.attributes().iter().count(), 2);
+    }
+
+    #[test]
+    fn other_keys_are_left_to_be_read() {
+        let more = [SPAN, b"\x4a\x05\x0a\x01c\x12\x00"].concat();
+        let fewer = &SPAN[..15];
+        for (span, likely) in [(SPAN, fewer), (fewer, SPAN), (&*more, SPAN), (SPAN, b"")] {
+            let (are_read, _, parts) = read(span, &keys(likely));
+            assert!(!are_read);
+            assert!(parts.attributes().iter().count() > 0);
+        }
+        let (are_read, _, parts) = read(b"", &keys(SPAN));
+        assert!(!are_read && parts.attributes().is_empty());
+        assert!(read(b"\x2a\x01x", &keys(b"")).0);
+    }
+
+    #[test]
+    fn another_spelling_is_read_alike() {
+        // The second attribute has a tag of two bytes; then lengths of two bytes.
+        let spelled = b"\x4a\x08\x0a\x01a\x12\x03\x0a\x01x\xca\x00\x07\x0a\x01b\x12\x02\x18\x05";
+        let (are_read, _, parts) = read(spelled, &keys(SPAN));
+        assert!(!are_read);
+        assert_eq!(parts.attributes().as_bytes(), spelled);
+        let long = b"\x4a\x89\x00\x0a\x01a\x12\x83\x00\x0a\x01x\x4a\x07\x0a\x01b\x12\x02\x18\x05";
+        let (are_read, values, _) = read(long, &keys(SPAN));
+        assert!(are_read);
+        assert_eq!(values, expected(SPAN));
+    }
+}
