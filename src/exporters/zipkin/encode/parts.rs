@@ -270,8 +270,11 @@ mod tests {
     fn another_spelling_is_read_alike() {
         // The second attribute has a tag of two bytes; then lengths of two bytes.
         let spelled = b"\x4a\x08\x0a\x01a\x12\x03\x0a\x01x\xca\x00\x07\x0a\x01b\x12\x02\x18\x05";
-        let (are_read, _, parts) = read(spelled, &keys(SPAN));
-        assert!(!are_read);
+        let (are_read, values, parts) = read(spelled, &keys(SPAN));
+        assert!(are_read);
+        assert_eq!(values, expected(SPAN));
+        // One more than is likely.
+        assert!(!read(spelled, &keys(&spelled[..10])).0);
         assert_eq!(parts.attributes().as_bytes(), spelled);
         let long = b"\x4a\x89\x00\x0a\x01a\x12\x83\x00\x0a\x01x\x4a\x07\x0a\x01b\x12\x02\x18\x05";
         let (are_read, values, _) = read(long, &keys(SPAN));
