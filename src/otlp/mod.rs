@@ -33,7 +33,7 @@
 
 mod canonical;
 mod check;
-mod cursor;
+pub(crate) mod cursor;
 pub mod json;
 mod malformed;
 mod merge;

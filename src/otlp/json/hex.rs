@@ -18,9 +18,9 @@ static PAIRS: [[u8; 2]; 256] = {
 pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     // Ids have one of two lengths: in a buffer of fixed size they are written in one go.
     if let Ok(id) = bytes.try_into() {
-        encode_array::<16, 32>(out, id);
+        out.extend_from_slice(&digits::<16, 32>(id));
     } else if let Ok(id) = bytes.try_into() {
-        encode_array::<8, 16>(out, id);
+        out.extend_from_slice(&digits::<8, 16>(id));
     } else {
         for &byte in bytes {
             out.extend_from_slice(&PAIRS[usize::from(byte)]);
@@ -28,13 +28,20 @@ pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// The digits of an id. `DOUBLE` is twice `N`.
 #[inline]
-fn encode_array<const N: usize, const DOUBLE: usize>(out: &mut Vec<u8>, bytes: &[u8; N]) {
+pub(crate) fn digits<const N: usize, const DOUBLE: usize>(bytes: &[u8; N]) -> [u8; DOUBLE] {
     let mut text = [0; DOUBLE];
+    // Without a table the compiler does all of them at once.
     for (pair, &byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = PAIRS[usize::from(byte)];
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
-    out.extend_from_slice(&text);
+    text
+}
+
+#[inline]
+const fn digit(value: u8) -> u8 {
+    value + if value < 10 { b'0' } else { b'a' - 10 }
 }
 
 /// The value of every digit; what is none has a high bit.

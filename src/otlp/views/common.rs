@@ -301,6 +301,12 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// The fields, one for each attribute, as they stand in the message.
+    #[cfg(feature = "zipkin")]
+    pub(crate) const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     /// The value of the first attribute with this key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<AnyValue<'a>> {
@@ -352,6 +358,13 @@ fn key_value(body: &[u8]) -> (Str<'_>, AnyValue<'_>) {
     }
     let pair = Pair::view(body);
     (pair.key(), pair.value())
+}
+
+/// The key of an attribute, and its value as it stands in the message.
+#[cfg(feature = "zipkin")]
+pub(crate) fn key_and_value_bytes(body: &[u8]) -> (&[u8], &[u8]) {
+    let pair = Pair::view(body);
+    (pair.key, pair.value.unwrap_or_default())
 }
 
 view! {

@@ -35,6 +35,8 @@ mod traces;
 
 use std::{fmt, marker::PhantomData};
 
+#[cfg(feature = "zipkin")]
+pub(crate) use common::key_and_value_bytes;
 pub use common::{
     AnyValue, Array, ArrayIter, Attributes, AttributesIter, EntityRef, Packed, PackedScalar,
     PackedVarints, Resource, Scope, SpanId, Str, TraceId,
@@ -457,6 +459,12 @@ impl<'a, T> ScopeGroup<'a, T> {
     #[must_use]
     pub fn schema_url(&self) -> Str<'a> {
         self.message.schema_url()
+    }
+
+    /// The items, as another view.
+    #[cfg(feature = "zipkin")]
+    pub(crate) fn children<V>(&self) -> Repeated<'a, V> {
+        Repeated::new(self.message.children)
     }
 
     /// The items.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::attribute::Value;
 use crate::otlp::AnyValue;
 
 /// One end of a call. Without a name and an address it is none.
@@ -110,16 +111,16 @@ impl Positions {
 
 /// The attributes of a span, by what they say about an end.
 #[derive(Clone, Copy)]
-struct Lookup<'a, 'b, K> {
+struct Lookup<'a, 'b> {
     positions: &'b Positions,
-    attributes: &'b [(K, AnyValue<'a>)],
+    attributes: &'b [Value<'a>],
 }
 
-impl<'a, K> Lookup<'a, '_, K> {
+impl<'a> Lookup<'a, '_> {
     fn get(&self, key: usize) -> AnyValue<'a> {
         self.attributes
             .get(self.positions.at[key])
-            .map_or(AnyValue::Empty, |(_, value)| *value)
+            .map_or(AnyValue::Empty, |value| value.get())
     }
 
     fn text(&self, key: usize) -> &'a str {
@@ -138,10 +139,10 @@ impl<'a, K> Lookup<'a, '_, K> {
 
 /// The end that made the span: the service of the resource, and what the span says about the
 /// address.
-pub(super) fn local<'a, K>(
+pub(super) fn local<'a>(
     service_name: &'a [u8],
     positions: &Positions,
-    attributes: &[(K, AnyValue<'a>)],
+    attributes: &[Value<'a>],
 ) -> Endpoint<'a> {
     let lookup = Lookup {
         positions,
@@ -219,10 +220,10 @@ static RANKS: [Rank; 12] = [
 ];
 
 /// The other end of the call. `is_caller` is true for clients and producers, which know it best.
-pub(super) fn remote<'a, K>(
+pub(super) fn remote<'a>(
     is_caller: bool,
     positions: &Positions,
-    attributes: &[(K, AnyValue<'a>)],
+    attributes: &[Value<'a>],
 ) -> Endpoint<'a> {
     let lookup = Lookup {
         positions,

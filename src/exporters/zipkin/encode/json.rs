@@ -7,23 +7,76 @@ use std::{io::Write as _, net::IpAddr};
 
 use super::{
     Format, Item, Scratch, ZipkinOptions, annotation,
+    attribute::{Found, Value},
+    blocks::Blocks,
     endpoint::Endpoint,
     event_time, lower_case,
     template::Source,
-    text::{boolean, integer, plain},
+    text::plain,
     value,
 };
 use crate::otlp::{
-    AnyValue, SpanKind,
-    json::{
-        hex,
-        write::{key, name, string_body},
-    },
+    AnyValue, SpanKind, Str,
+    json::{hex, write::string_body},
 };
+
+/// How many names of spans are remembered.
+const NAMES: usize = 16;
+
+/// What is kept from span to span.
+#[derive(Default)]
+pub(super) struct Memory<'a> {
+    span: Blocks,
+    /// Names of spans: few are different.
+    names: [Rendered<'a>; NAMES],
+    /// The name of the service, as the end of a call.
+    local: Rendered<'a>,
+}
+
+/// The longest text that is remembered, in bytes.
+const LONGEST: usize = 128;
+
+/// A name with the text that is written for it.
+struct Rendered<'a> {
+    name: &'a [u8],
+    text: [u8; LONGEST],
+    /// Length of the text; 0 if there is none yet.
+    length: usize,
+}
+
+impl Default for Rendered<'_> {
+    fn default() -> Self {
+        Self {
+            name: &[],
+            text: [0; LONGEST],
+            length: 0,
+        }
+    }
+}
+
+impl<'a> Rendered<'a> {
+    /// Writes the text for this name, as `render` does.
+    #[inline]
+    fn write(&mut self, out: &mut Blocks, name: &'a [u8], render: impl FnOnce(&mut Blocks)) {
+        if self.length > 0 && self.name == name {
+            out.fragment(&self.text, self.length);
+            return;
+        }
+        let start = out.written().len();
+        render(out);
+        let made = out.written().get(start..).unwrap_or_default();
+        if let Some(text) = self.text.get_mut(..made.len()) {
+            text.copy_from_slice(made);
+            (self.name, self.length) = (name, made.len());
+        }
+    }
+}
 
 pub(super) struct Json;
 
 impl Format for Json {
+    type Memory<'a> = Memory<'a>;
+
     fn begin(out: &mut Vec<u8>) {
         out.push(b'[');
     }
@@ -32,39 +85,29 @@ impl Format for Json {
         out: &mut Vec<u8>,
         item: &Item<'a, '_>,
         options: &ZipkinOptions,
+        memory: &mut Memory<'a>,
         scratch: &mut Scratch<'a>,
     ) {
         let span = item.span;
-        out.extend_from_slice(b"{\"traceId\":\"");
-        hex::encode(out, span.trace_id().as_bytes());
-        if !item.parent.is_empty() {
-            out.extend_from_slice(b"\",\"parentId\":\"");
-            hex::encode(out, item.parent);
-        }
-        out.extend_from_slice(b"\",\"id\":\"");
-        hex::encode(out, span.span_id().as_bytes());
-        out.extend_from_slice(kind(span.kind()));
-        if !span.name().is_empty() {
-            out.extend_from_slice(b",\"name\":\"");
-            let text = &mut scratch.text;
-            text.clear();
-            lower_case(text, span.name());
-            string_body(out, text);
-            end_string(out);
-        }
+        let text = &mut memory.span;
+        text.clear();
+        head(text, item);
+        kind(text, span.kind());
+        name(text, &mut memory.names, span.name(), &mut scratch.text);
         if item.timestamp != 0 {
-            out.extend_from_slice(key!("timestamp"));
-            integer(out, item.timestamp);
+            text.literal(b",\"timestamp\":");
+            text.integer(item.timestamp);
         }
         if item.duration != 0 {
-            out.extend_from_slice(key!("duration"));
-            integer(out, item.duration);
+            text.literal(b",\"duration\":");
+            text.integer(item.duration);
         }
-        endpoint(out, key!("localEndpoint"), &item.local);
-        endpoint(out, key!("remoteEndpoint"), &item.remote);
-        annotations(out, item, options, scratch);
-        tags(out, item, scratch);
-        out.extend_from_slice(b"},");
+        local(text, &mut memory.local, &item.local);
+        endpoint(text, b",\"remoteEndpoint\":{", &item.remote);
+        annotations(text, item, options, scratch);
+        tags(text, item, scratch);
+        text.literal(b"},");
+        out.extend_from_slice(text.written());
     }
 
     fn end(out: &mut Vec<u8>) {
@@ -98,97 +141,186 @@ impl Format for Json {
     }
 }
 
-/// The kind, and the quote before it that ends the id.
-const fn kind(kind: SpanKind) -> &'static [u8] {
+/// Writes the ids, but for the quote behind the last.
+#[inline]
+fn head(out: &mut Blocks, item: &Item<'_, '_>) {
+    // Their lengths were checked.
+    let trace: [u8; 16] = item.span.trace_id().to_array().unwrap_or_default();
+    let id: [u8; 8] = item.span.span_id().to_array().unwrap_or_default();
+    out.literal(b"{\"traceId\":\"");
+    out.literal(&hex::digits::<16, 32>(&trace));
+    if let Ok(parent) = item.parent.try_into() {
+        out.literal(b"\",\"parentId\":\"");
+        out.literal(&hex::digits::<8, 16>(parent));
+    }
+    out.literal(b"\",\"id\":\"");
+    out.literal(&hex::digits::<8, 16>(&id));
+}
+
+/// Writes the kind, and the quote before it that ends the id.
+#[inline]
+fn kind(out: &mut Blocks, kind: SpanKind) {
     match kind {
-        SpanKind::CLIENT => b"\",\"kind\":\"CLIENT\"",
-        SpanKind::SERVER => b"\",\"kind\":\"SERVER\"",
-        SpanKind::PRODUCER => b"\",\"kind\":\"PRODUCER\"",
-        SpanKind::CONSUMER => b"\",\"kind\":\"CONSUMER\"",
-        _ => b"\"",
-    }
-}
-
-fn endpoint(out: &mut Vec<u8>, key: &[u8], endpoint: &Endpoint<'_>) {
-    if !endpoint.is_known() {
-        return;
-    }
-    out.extend_from_slice(key);
-    out.push(b'{');
-    if !endpoint.service_name.is_empty() {
-        out.extend_from_slice(b"\"serviceName\":\"");
-        string_body(out, endpoint.service_name);
-        end_string(out);
-    }
-    if let Some(address) = endpoint.address {
-        name(
-            out,
-            match address {
-                IpAddr::V4(_) => key!("ipv4"),
-                IpAddr::V6(_) => key!("ipv6"),
-            },
-        );
-        // Writing to memory cannot fail.
-        let _ = write!(out, "\"{address}\"");
-    }
-    if endpoint.port != 0 {
-        out.extend_from_slice(key!("port"));
-        integer(out, endpoint.port);
-    }
-    out.push(b'}');
-}
-
-fn annotations<'a>(
-    out: &mut Vec<u8>,
-    item: &Item<'a, '_>,
-    options: &ZipkinOptions,
-    scratch: &mut Scratch<'a>,
-) {
-    let mut before: &[u8] = b",\"annotations\":[{\"timestamp\":";
-    for event in item.span.events() {
-        out.extend_from_slice(before);
-        before = b",{\"timestamp\":";
-        integer(out, event_time(&event, item));
-        out.extend_from_slice(b",\"value\":\"");
-        annotation(&event, options, scratch);
-        string_body(out, &scratch.text);
-        end_string(out);
-        out.push(b'}');
-    }
-    if !item.span.events().is_empty() {
-        out.push(b']');
+        SpanKind::CLIENT => out.literal(b"\",\"kind\":\"CLIENT\""),
+        SpanKind::SERVER => out.literal(b"\",\"kind\":\"SERVER\""),
+        SpanKind::PRODUCER => out.literal(b"\",\"kind\":\"PRODUCER\""),
+        SpanKind::CONSUMER => out.literal(b"\",\"kind\":\"CONSUMER\""),
+        _ => out.literal(b"\""),
     }
 }
 
 #[inline]
-fn tags<'a>(out: &mut Vec<u8>, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
-    let text = &item.template.text;
-    let mut written = 0;
-    for step in &item.template.steps {
-        out.extend_from_slice(text.get(written..step.end).unwrap_or_default());
-        let attribute = match step.source {
-            Source::Attribute(position) => item.attributes.get(position),
-            _ => None,
-        };
-        // Most tags: what needs no escape is written where it belongs at once.
-        match attribute {
-            Some((_, AnyValue::Int(number))) => integer(out, *number),
-            Some((_, AnyValue::Bool(flag))) => boolean(out, *flag),
-            Some((_, number @ AnyValue::Double(_))) => plain(out, *number, &mut scratch.stack),
-            _ => {
-                string_body(out, value(item, step.source, scratch));
-                defuse(out);
-            }
-        }
-        written = step.end;
-    }
-    out.extend_from_slice(text.get(written..).unwrap_or_default());
+fn name<'a>(
+    out: &mut Blocks,
+    names: &mut [Rendered<'a>; NAMES],
+    name: Str<'a>,
+    lower: &mut Vec<u8>,
+) {
+    let bytes = name.as_bytes();
+    // The end of a name differs more often than its start.
+    let [.., last] = bytes else {
+        return;
+    };
+    let place = (usize::from(*last) ^ bytes.len()) % NAMES;
+    names[place].write(out, bytes, |out| {
+        lower.clear();
+        lower_case(lower, name);
+        out.literal(b",\"name\":\"");
+        string(out, lower);
+        out.literal(b"\"");
+    });
 }
 
-fn end_string(out: &mut Vec<u8>) {
-    defuse(out);
-    out.push(b'"');
+/// Writes the end that made the span.
+#[inline]
+fn local<'a>(out: &mut Blocks, known: &mut Rendered<'a>, local: &Endpoint<'a>) {
+    const KEY: &[u8; 18] = b",\"localEndpoint\":{";
+    if local.service_name.is_empty() || local.address.is_some() || local.port != 0 {
+        endpoint(out, KEY, local);
+        return;
+    }
+    known.write(out, local.service_name, |out| endpoint(out, KEY, local));
 }
+
+fn endpoint<const N: usize>(out: &mut Blocks, key: &[u8; N], endpoint: &Endpoint<'_>) {
+    if !endpoint.is_known() {
+        return;
+    }
+    out.literal(key);
+    let mut comma: &[u8] = b"";
+    if !endpoint.service_name.is_empty() {
+        out.literal(b"\"serviceName\":\"");
+        string(out, endpoint.service_name);
+        out.literal(b"\"");
+        comma = b",";
+    }
+    if let Some(address) = endpoint.address {
+        out.slice(comma);
+        comma = b",";
+        match address {
+            IpAddr::V4(_) => out.literal(b"\"ipv4\":\""),
+            IpAddr::V6(_) => out.literal(b"\"ipv6\":\""),
+        }
+        let mut text = [0; 48];
+        let mut free = &mut text[..];
+        // The longest address takes 45 bytes.
+        let _ = write!(free, "{address}\"");
+        let length = 48 - free.len();
+        out.block(&text, length);
+    }
+    if endpoint.port != 0 {
+        out.slice(comma);
+        out.literal(b"\"port\":");
+        out.integer(u64::from(endpoint.port));
+    }
+    out.literal(b"}");
+}
+
+fn annotations<'a>(
+    out: &mut Blocks,
+    item: &Item<'a, '_>,
+    options: &ZipkinOptions,
+    scratch: &mut Scratch<'a>,
+) {
+    let mut is_open = false;
+    for event in item.span.events() {
+        match is_open {
+            true => out.literal(b",{\"timestamp\":"),
+            false => out.literal(b",\"annotations\":[{\"timestamp\":"),
+        }
+        is_open = true;
+        out.integer(event_time(&event, item));
+        out.literal(b",\"value\":\"");
+        annotation(&event, options, scratch);
+        string(out, &scratch.text);
+        out.literal(b"\"}");
+    }
+    if is_open {
+        out.literal(b"]");
+    }
+}
+
+#[inline]
+fn tags<'a>(out: &mut Blocks, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
+    let template = item.template;
+    let mut rest = &*template.text;
+    let mut written = 0;
+    for step in &template.steps {
+        out.fragment(rest, step.end - written);
+        rest = template.text.get(step.end..).unwrap_or_default();
+        written = step.end;
+        match step.source {
+            Source::Attribute(position) => {
+                if let Some(found) = item.attributes.get(position) {
+                    attribute(out, *found, scratch);
+                }
+            }
+            source => string(out, value(item, source, scratch)),
+        }
+    }
+    out.fragment(rest, template.end - written);
+}
+
+#[inline]
+fn attribute<'a>(out: &mut Blocks, value: Value<'a>, scratch: &mut Scratch<'a>) {
+    match value.find() {
+        Found::Text(text, length) => {
+            out.escaped(text, length);
+            defuse_blocks(out);
+        }
+        Found::Other(AnyValue::Int(number)) => {
+            if number < 0 {
+                out.literal(b"-");
+            }
+            out.integer(number.unsigned_abs());
+        }
+        Found::Other(AnyValue::Bool(true)) => out.literal(b"true"),
+        Found::Other(AnyValue::Bool(false)) => out.literal(b"false"),
+        Found::Other(AnyValue::Str(text)) => string(out, text.as_bytes()),
+        Found::Other(value) => {
+            let Scratch { text, stack } = scratch;
+            text.clear();
+            plain(text, value, stack);
+            string(out, text);
+        }
+    }
+}
+
+fn string(out: &mut Blocks, text: &[u8]) {
+    out.escaped(text, text.len());
+    defuse_blocks(out);
+}
+
+#[inline]
+fn defuse_blocks(out: &mut Blocks) {
+    if out.last() == Some(b's') && out.written().ends_with(DANGEROUS) {
+        out.back(1);
+        out.literal(b"\\u0073");
+    }
+}
+
+/// See [`defuse`].
+const DANGEROUS: &[u8] = b"yAnnotations";
 
 /// To be called before the quote that ends a string.
 ///
@@ -197,7 +329,7 @@ fn end_string(out: &mut Vec<u8>) {
 /// its neighbours refused.
 #[inline]
 fn defuse(out: &mut Vec<u8>) {
-    if out.last() == Some(&b's') && out.ends_with(b"yAnnotations") {
+    if out.last() == Some(&b's') && out.ends_with(DANGEROUS) {
         out.pop();
         out.extend_from_slice(b"\\u0073");
     }

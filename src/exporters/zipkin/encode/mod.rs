@@ -30,9 +30,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribute;
+mod blocks;
 mod endpoint;
 mod json;
 mod options;
+mod parts;
 mod protobuf;
 mod template;
 #[cfg(test)]
@@ -41,13 +44,15 @@ mod text;
 
 pub use self::options::{AnnotationFormat, ZipkinEncoding, ZipkinOptions};
 use self::{
+    attribute::Value,
     endpoint::{Endpoint, local, remote},
+    parts::{Parts, SpanBytes},
     template::{Extra, SERVICE_NAME, Source, Tags, Template},
     text::{MapStack, integer, plain, sorted_object},
 };
 use crate::{
     ErrorKind, ExportError,
-    otlp::{AnyValue, Event, Link, Span, SpanKind, StatusCode, Str, Traces, json::hex},
+    otlp::{AnyValue, Event, Link, SpanKind, StatusCode, Str, Traces, json::hex},
 };
 
 /// What became of the spans of a request.
@@ -86,7 +91,7 @@ impl Encoded {
         self.without_duration
     }
 
-    fn reject(&mut self, span: &Span<'_>, why: &str) {
+    fn reject(&mut self, span: &Parts<'_>, why: &str) {
         self.rejected += 1;
         if self.reason.is_none() {
             let name = shown(span.name().as_str());
@@ -122,6 +127,9 @@ pub fn encode(
 
 /// An encoding of Zipkin's model.
 trait Format {
+    /// What is kept from span to span.
+    type Memory<'a>: Default;
+
     /// Begins the list of spans.
     fn begin(out: &mut Vec<u8>);
 
@@ -130,6 +138,7 @@ trait Format {
         out: &mut Vec<u8>,
         item: &Item<'a, '_>,
         options: &ZipkinOptions,
+        memory: &mut Self::Memory<'a>,
         scratch: &mut Scratch<'a>,
     );
 
@@ -148,7 +157,7 @@ trait Format {
 
 /// A span, taken apart for a [`Format`].
 struct Item<'a, 'b> {
-    span: &'b Span<'a>,
+    span: &'b Parts<'a>,
     /// Empty for a root span.
     parent: &'a [u8],
     /// Microseconds; 0 if it is not known.
@@ -158,7 +167,7 @@ struct Item<'a, 'b> {
     local: Endpoint<'a>,
     remote: Endpoint<'a>,
     template: &'b Template<'a>,
-    attributes: &'b [(Str<'a>, AnyValue<'a>)],
+    attributes: &'b [Value<'a>],
     links: &'b [Link<'a>],
 }
 
@@ -176,9 +185,11 @@ fn run<'a, F: Format>(
 ) -> Result<Encoded, ExportError> {
     let start = out.len();
     let mut encoded = Encoded::default();
+    let mut memory = F::Memory::default();
     let mut scratch = Scratch::default();
     let mut tags = Tags::default();
-    let mut attributes: Vec<(Str<'a>, AnyValue<'a>)> = Vec::new();
+    let mut span = Parts::default();
+    let mut attributes: Vec<Value<'a>> = Vec::new();
     let mut links: Vec<Link<'a>> = Vec::new();
     F::begin(out);
     for resource in traces.resources() {
@@ -192,19 +203,16 @@ fn run<'a, F: Format>(
                 options,
                 &mut scratch.stack,
             );
-            for span in group.items() {
+            for SpanBytes(bytes) in group.children() {
+                tags.read(bytes, &mut span, &mut attributes);
                 if let Err(why) = check_ids(&span) {
                     encoded.reject(&span, why);
                     continue;
                 }
-                attributes.clear();
-                attributes.extend(span.attributes());
                 links.clear();
                 if options.link_tags {
                     links.extend(span.links());
                 }
-                let extra = extra(&span, links.len(), options);
-                let template = tags.template::<F>(&attributes, extra);
                 let (mut near, mut far) = (
                     Endpoint {
                         service_name,
@@ -213,10 +221,13 @@ fn run<'a, F: Format>(
                     Endpoint::default(),
                 );
                 let is_caller = matches!(span.kind(), SpanKind::CLIENT | SpanKind::PRODUCER);
-                if template.ends.any(is_caller) {
-                    near = local(service_name, &template.ends, &attributes);
-                    far = remote(is_caller, &template.ends, &attributes);
+                let ends = tags.ends();
+                if ends.any(is_caller) {
+                    near = local(service_name, ends, &attributes);
+                    far = remote(is_caller, ends, &attributes);
                 }
+                let extra = extra(&span, links.len(), options);
+                let template = tags.template::<F>(extra);
                 let duration = duration(&span).unwrap_or_else(|| {
                     encoded.without_duration += 1;
                     0
@@ -237,7 +248,7 @@ fn run<'a, F: Format>(
                     attributes: &attributes,
                     links: &links,
                 };
-                F::span(out, &item, options, &mut scratch);
+                F::span(out, &item, options, &mut memory, &mut scratch);
                 encoded.spans += 1;
                 if out.len() - start > options.max_bytes {
                     return Err(too_large(options.max_bytes));
@@ -262,7 +273,7 @@ fn service_name(resource: crate::otlp::Attributes<'_>) -> Option<&[u8]> {
 }
 
 /// Zipkin refuses a whole body for one span without good ids.
-fn check_ids(span: &Span<'_>) -> Result<(), &'static str> {
+fn check_ids(span: &Parts<'_>) -> Result<(), &'static str> {
     if !span.trace_id().is_valid() {
         return Err("its trace id is missing, zero, or not 16 bytes long");
     }
@@ -276,7 +287,7 @@ fn check_ids(span: &Span<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn extra(span: &Span<'_>, links: usize, options: &ZipkinOptions) -> Extra {
+fn extra(span: &Parts<'_>, links: usize, options: &ZipkinOptions) -> Extra {
     let mut extra = Extra::default();
     extra.links = links;
     let code = span.status().code();
@@ -304,7 +315,7 @@ const fn micros(nanos: u64) -> u64 {
 
 /// How long the span took, in microseconds: at least 1, 0 if it is not known or none. `None` if
 /// it is negative.
-fn duration(span: &Span<'_>) -> Option<u64> {
+fn duration(span: &Parts<'_>) -> Option<u64> {
     let (start, end) = (span.start_time_unix_nano(), span.end_time_unix_nano());
     if start == 0 || end == 0 {
         return Some(0);
@@ -326,7 +337,7 @@ fn event_time(event: &Event<'_>, item: &Item<'_, '_>) -> u64 {
 
 /// Makes the value of an annotation in `scratch`.
 fn annotation<'a>(event: &Event<'a>, options: &ZipkinOptions, scratch: &mut Scratch<'a>) {
-    let Scratch { text, stack } = scratch;
+    let Scratch { text, stack, .. } = scratch;
     text.clear();
     let (name, attributes) = (event.name().as_bytes(), event.attributes());
     let dropped = event.dropped_attributes_count();
@@ -357,11 +368,11 @@ fn value<'s, 'a: 's>(
     let span = item.span;
     let count = match source {
         Source::Attribute(position) => {
-            let value = item.attributes.get(position).map(|(_, value)| *value);
+            let value = item.attributes.get(position).map(|value| value.get());
             if let Some(AnyValue::Str(text)) = value {
                 return text.as_bytes();
             }
-            let Scratch { text, stack } = scratch;
+            let Scratch { text, stack, .. } = scratch;
             text.clear();
             plain(text, value.unwrap_or_default(), stack);
             return text;
@@ -389,7 +400,7 @@ fn value<'s, 'a: 's>(
 
 /// A link, in the form of the Collector: the specification has none.
 fn link<'a>(link: &Link<'a>, scratch: &mut Scratch<'a>) {
-    let Scratch { text, stack } = scratch;
+    let Scratch { text, stack, .. } = scratch;
     hex::encode(text, link.trace_id().as_bytes());
     text.push(b'|');
     hex::encode(text, link.span_id().as_bytes());

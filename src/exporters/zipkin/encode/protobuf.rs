@@ -47,12 +47,15 @@ const TAG_VALUE: u32 = 2;
 pub(super) struct Protobuf;
 
 impl Format for Protobuf {
+    type Memory<'a> = ();
+
     fn begin(_: &mut Vec<u8>) {}
 
     fn span<'a>(
         out: &mut Vec<u8>,
         item: &Item<'a, '_>,
         options: &ZipkinOptions,
+        (): &mut (),
         scratch: &mut Scratch<'a>,
     ) {
         let span = item.span;
@@ -156,5 +159,6 @@ fn tags<'a>(out: &mut Vec<u8>, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
         put_len_field(out, TAG_VALUE, value);
         written = step.end;
     }
-    out.extend_from_slice(text.get(written..).unwrap_or_default());
+    let end = item.template.end;
+    out.extend_from_slice(text.get(written..end).unwrap_or_default());
 }

@@ -11,12 +11,15 @@ use crate::otlp::{AnyValue, Attributes, Scope, Str};
 
 use super::{
     Format, ZipkinOptions,
+    attribute::{Keys, Value},
+    blocks::PADDING,
     endpoint::Positions,
+    parts::Parts,
     text::{MapStack, plain},
 };
 
-/// How many templates are kept for a scope.
-const MOST: usize = 8;
+/// How many templates are kept for a request, and how many lists of keys.
+const MOST: usize = 16;
 
 pub(super) const SERVICE_NAME: &str = "service.name";
 const ERROR: &[u8] = b"error";
@@ -131,11 +134,25 @@ pub(super) struct Step {
 /// The text of all tags of a span but for the values of its own.
 #[derive(Default)]
 pub(super) struct Template<'a> {
-    keys: Vec<&'a [u8]>,
+    /// The list of keys it is for, by its position.
+    shape: usize,
     extra: Extra,
+    /// The span's own tags, sorted, each key once.
+    own: Vec<(Key<'a>, Source)>,
+    /// The scope the text was made for, by its number.
+    scope: usize,
+    /// With [`PADDING`] behind it.
     pub(super) text: Vec<u8>,
+    /// Length of the text without what pads it.
+    pub(super) end: usize,
     pub(super) steps: Vec<Step>,
-    pub(super) ends: Positions,
+}
+
+/// The keys that spans of one kind have.
+#[derive(Default)]
+struct Shape<'a> {
+    keys: Keys<'a>,
+    ends: Positions,
 }
 
 impl Default for Positions {
@@ -144,20 +161,24 @@ impl Default for Positions {
     }
 }
 
-/// The tags of one scope.
+/// The tags of the spans of a request.
 #[derive(Default)]
 pub(super) struct Tags<'a> {
+    /// Number of the scope that was begun last.
+    scope: usize,
     base: Vec<Base<'a>>,
     base_text: Vec<u8>,
+    shapes: Vec<Shape<'a>>,
     templates: Vec<Template<'a>>,
-    /// How many of the templates are of this scope.
-    used: usize,
-    /// Which is replaced next once there are too many.
-    oldest: usize,
+    /// How many of the shapes and of the templates are in use: the others keep their memory.
+    shapes_used: usize,
+    templates_used: usize,
+    /// The shape of the span before.
+    last: usize,
     // What is only needed while a template or a base is made: kept for its memory.
     base_list: Vec<(&'a [u8], usize, AnyValue<'a>)>,
     list: Vec<(Key<'a>, usize, Source)>,
-    keys: [Vec<u8>; 2],
+    buffers: [Vec<u8>; 2],
 }
 
 impl<'a> Tags<'a> {
@@ -208,72 +229,128 @@ impl<'a> Tags<'a> {
             let end = self.base_text.len();
             self.base.push(Base { key, start, end });
         }
-        (self.used, self.oldest) = (0, 0);
+        self.scope += 1;
     }
 
-    /// The template for a span with these attributes and this besides.
+    /// Reads a span and the values of its attributes.
     #[inline]
-    pub(super) fn template<F: Format>(
+    pub(super) fn read(
         &mut self,
-        attributes: &[(Str<'a>, AnyValue<'a>)],
-        extra: Extra,
-    ) -> &Template<'a> {
-        let used = self.templates.get(..self.used).unwrap_or_default();
-        let found = used.iter().position(|template| {
-            template.extra == extra
-                && template.keys.len() == attributes.len()
-                && template
-                    .keys
-                    .iter()
-                    .zip(attributes)
-                    .all(|(key, (name, _))| *key == name.as_bytes())
-        });
+        span: &'a [u8],
+        parts: &mut Parts<'a>,
+        values: &mut Vec<Value<'a>>,
+    ) {
+        if self.shapes_used == 0 {
+            // One without attributes is as good as any.
+            self.last = self.find(&[], values);
+        }
+        // Mostly a span has the keys of the one before.
+        let likely = &self.shapes[self.last].keys;
+        if !parts.read(span, likely, values) {
+            self.last = self.find(parts.attributes().as_bytes(), values);
+        }
+    }
+
+    /// Where among the attributes that were just read those stand that tell an end.
+    pub(super) fn ends(&self) -> &Positions {
+        &self.shapes[self.last].ends
+    }
+
+    /// Finds the shape of these attributes, or makes it.
+    #[cold]
+    fn find(&mut self, attributes: &'a [u8], values: &mut Vec<Value<'a>>) -> usize {
+        let used = self.shapes.get(..self.shapes_used).unwrap_or_default();
+        let is_all = |behind: &[u8]| behind.is_empty();
+        if let Some(found) = used.iter().position(|shape| {
+            let behind = shape.keys.read_values(attributes, values);
+            behind.is_some_and(is_all)
+        }) {
+            return found;
+        }
+        if used.len() >= MOST {
+            self.forget();
+        }
+        let position = self.shapes_used;
+        self.shapes_used += 1;
+        if self.shapes.len() <= position {
+            self.shapes.push(Shape::default());
+        }
+        let shape = &mut self.shapes[position];
+        shape.keys.read(attributes, values);
+        shape.ends = Positions::NONE;
+        for (position, key) in shape.keys.iter().enumerate() {
+            shape.ends.note(key, position);
+        }
+        position
+    }
+
+    /// Starts anew once there are too many shapes or templates.
+    const fn forget(&mut self) {
+        (self.shapes_used, self.templates_used, self.last) = (0, 0, 0);
+    }
+
+    /// The template for the span whose attributes were just read, and this besides.
+    #[inline]
+    pub(super) fn template<F: Format>(&mut self, extra: Extra) -> &Template<'a> {
+        let (scope, last) = (self.scope, self.last);
+        let used = self
+            .templates
+            .get(..self.templates_used)
+            .unwrap_or_default();
+        let found = used
+            .iter()
+            .position(|template| template.shape == last && template.extra == extra);
         let position = match found {
-            Some(position) => position,
-            None => self.make::<F>(attributes, extra),
+            Some(position) if self.templates[position].scope == scope => position,
+            Some(position) => {
+                self.render::<F>(position);
+                position
+            }
+            None => self.make::<F>(extra),
         };
         &self.templates[position]
     }
 
-    /// Makes a template, in the place of the oldest if there are too many, and says where.
+    /// Makes a template, and says where.
     #[cold]
-    fn make<F: Format>(&mut self, attributes: &[(Str<'a>, AnyValue<'a>)], extra: Extra) -> usize {
-        let position = if self.used < MOST {
-            self.used += 1;
-            self.used - 1
-        } else {
-            self.oldest = (self.oldest + 1) % MOST;
-            self.oldest
-        };
+    fn make<F: Format>(&mut self, extra: Extra) -> usize {
+        if self.templates_used >= MOST {
+            self.templates_used = 0;
+        }
+        let position = self.templates_used;
+        self.templates_used += 1;
         if self.templates.len() <= position {
             self.templates.push(Template::default());
         }
-        self.sort(attributes, extra);
+        self.sort(extra);
         let template = &mut self.templates[position];
-        template.extra = extra;
-        template.keys.clear();
-        template.steps.clear();
-        template.text.clear();
-        template.ends = Positions::NONE;
-        template.keys.reserve(attributes.len());
-        template.steps.reserve(self.list.len());
-        template
-            .text
-            .reserve(2 * self.base_text.len() + 32 * self.list.len());
-        for (position, (key, _)) in attributes.iter().enumerate() {
-            template.keys.push(key.as_bytes());
-            template.ends.note(key.as_bytes(), position);
-        }
-        // A merge of two sorted lists; where keys are equal the span's own counts.
+        (template.shape, template.extra) = (self.last, extra);
+        template.own.clear();
+        let own = self.list.iter().map(|(key, _, source)| (*key, *source));
+        template.own.extend(own);
+        self.render::<F>(position);
+        position
+    }
+
+    /// Makes the text of a template for the scope that was begun last.
+    #[cold]
+    fn render<F: Format>(&mut self, position: usize) {
+        let template = &mut self.templates[position];
+        template.scope = self.scope;
         let text = &mut template.text;
-        let (mut base, mut own) = (self.base.iter().peekable(), self.list.iter().peekable());
-        let buffer = &mut self.keys[0];
+        text.clear();
+        template.steps.clear();
+        template.steps.reserve(template.own.len());
+        text.reserve(2 * self.base_text.len() + 32 * template.own.len() + PADDING);
+        // A merge of two sorted lists; where keys are equal the span's own counts.
+        let (mut base, mut own) = (self.base.iter().peekable(), template.own.iter().peekable());
+        let buffer = &mut self.buffers[0];
         loop {
             let order = match (base.peek(), own.peek()) {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(base), Some((key, ..))) => base.key.cmp(key.text(buffer)),
+                (Some(base), Some((key, _))) => base.key.cmp(key.text(buffer)),
             };
             if order != Ordering::Greater
                 && let Some(tag) = base.next()
@@ -282,7 +359,7 @@ impl<'a> Tags<'a> {
                 F::tag(text, tag.key, &self.base_text[tag.start..tag.end]);
             }
             if order == Ordering::Greater
-                && let Some((key, _, source)) = own.next()
+                && let Some((key, source)) = own.next()
             {
                 let run_end = text.len();
                 F::tag_key(text, key.text(buffer));
@@ -294,18 +371,19 @@ impl<'a> Tags<'a> {
             }
         }
         F::end_tags(text);
-        position
+        template.end = text.len();
+        text.resize(template.end + PADDING, 0);
     }
 
     /// Lists the span's own tags, sorted, each key once: the last of its kind.
-    fn sort(&mut self, attributes: &[(Str<'a>, AnyValue<'a>)], extra: Extra) {
+    fn sort(&mut self, extra: Extra) {
         let list = &mut self.list;
         list.clear();
-        for (position, (key, _)) in attributes.iter().enumerate() {
+        for (position, key) in self.shapes[self.last].keys.iter().enumerate() {
             // Zipkin shows a span with this tag as failed, so only the status may set it.
-            if key.as_bytes() != ERROR {
+            if key != ERROR {
                 let source = Source::Attribute(position);
-                list.push((Key::Text(key.as_bytes()), list.len(), source));
+                list.push((Key::Text(key), list.len(), source));
             }
         }
         for (flag, key, source) in FLAGGED {
@@ -316,7 +394,7 @@ impl<'a> Tags<'a> {
         for number in 0..extra.links {
             list.push((Key::Link(number), list.len(), Source::Link(number)));
         }
-        let [left_key, right_key] = &mut self.keys;
+        let [left_key, right_key] = &mut self.buffers;
         list.sort_unstable_by(|left, right| {
             let (left_text, right_text) = (left.0.text(left_key), right.0.text(right_key));
             (left_text, left.1).cmp(&(right_text, right.1))

@@ -1,0 +1,284 @@
+//! The fields of a span, read in one pass together with its attributes.
+//!
+//! [`Span`](crate::otlp::Span) walks over the attributes to find their end, and they are walked
+//! over again to be read. Where the keys are known beforehand one walk does both.
+
+use super::attribute::{Keys, Value};
+use crate::otlp::{
+    Attributes, Event, Link, SpanId, SpanKind, Status, Str, TraceId,
+    cursor::{Cursor, key},
+    views::{Repeated, View},
+    wire::{FIXED64, LEN, VARINT},
+};
+
+/// The fields of a span that Zipkin has a place for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    parent_span_id: &'a [u8],
+    trace_state: &'a [u8],
+    name: &'a [u8],
+    kind: i32,
+    start: u64,
+    end: u64,
+    status: &'a [u8],
+    dropped_attributes: u32,
+    dropped_events: u32,
+    dropped_links: u32,
+    attributes: Window<'a>,
+    events: Window<'a>,
+    links: Window<'a>,
+}
+
+/// The bytes in which the values of a repeated field stand: canonical form has them side by side.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window<'a> {
+    /// From the first value to the end of the span.
+    from: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Window<'a> {
+    /// Makes it reach from `start`, unless it starts before, to `rest`.
+    fn widen(&mut self, start: &'a [u8], rest: &'a [u8]) {
+        if self.from.is_empty() {
+            self.from = start;
+        }
+        self.length = self.from.len().saturating_sub(rest.len());
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.from.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Reads a span. If its attributes have the likely keys their values are read, too: then it
+    /// returns true.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        bytes: &'a [u8],
+        likely: &Keys<'a>,
+        values: &mut Vec<Value<'a>>,
+    ) -> bool {
+        const TRACE_ID: u32 = key(1, LEN);
+        const SPAN_ID: u32 = key(2, LEN);
+        const TRACE_STATE: u32 = key(3, LEN);
+        const PARENT_SPAN_ID: u32 = key(4, LEN);
+        const NAME: u32 = key(5, LEN);
+        const KIND: u32 = key(6, VARINT);
+        const START: u32 = key(7, FIXED64);
+        const END: u32 = key(8, FIXED64);
+        const ATTRIBUTES: u32 = key(9, LEN);
+        const DROPPED_ATTRIBUTES: u32 = key(10, VARINT);
+        const EVENTS: u32 = key(11, LEN);
+        const DROPPED_EVENTS: u32 = key(12, VARINT);
+        const LINKS: u32 = key(13, LEN);
+        const DROPPED_LINKS: u32 = key(14, VARINT);
+        const STATUS: u32 = key(15, LEN);
+
+        *self = Self::default();
+        values.clear();
+        let mut are_read = likely.is_empty();
+        let mut cursor = Cursor::new(bytes);
+        loop {
+            let start = cursor.rest();
+            let Some(found) = cursor.key() else {
+                return are_read;
+            };
+            let read = match found {
+                TRACE_ID => cursor.len().map(|value| self.trace_id = value),
+                SPAN_ID => cursor.len().map(|value| self.span_id = value),
+                TRACE_STATE => cursor.len().map(|value| self.trace_state = value),
+                PARENT_SPAN_ID => cursor.len().map(|value| self.parent_span_id = value),
+                NAME => cursor.len().map(|value| self.name = value),
+                // Protobuf truncates a varint to the width of its field.
+                KIND => cursor.varint().map(|value| self.kind = value as i32),
+                START => cursor.fixed64().map(|value| self.start = value),
+                END => cursor.fixed64().map(|value| self.end = value),
+                ATTRIBUTES => {
+                    let is_first = self.attributes.length == 0;
+                    let behind = match is_first {
+                        true => likely.read_values(start, values),
+                        false => None,
+                    };
+                    are_read = behind.is_some();
+                    let read = match behind {
+                        Some(behind) => {
+                            cursor = Cursor::new(behind);
+                            Some(())
+                        }
+                        None => cursor.run(found),
+                    };
+                    self.attributes.widen(start, cursor.rest());
+                    read
+                }
+                DROPPED_ATTRIBUTES => cursor
+                    .varint()
+                    .map(|value| self.dropped_attributes = value as u32),
+                EVENTS => {
+                    let read = cursor.run(found);
+                    self.events.widen(start, cursor.rest());
+                    read
+                }
+                DROPPED_EVENTS => cursor
+                    .varint()
+                    .map(|value| self.dropped_events = value as u32),
+                LINKS => {
+                    let read = cursor.run(found);
+                    self.links.widen(start, cursor.rest());
+                    read
+                }
+                DROPPED_LINKS => cursor
+                    .varint()
+                    .map(|value| self.dropped_links = value as u32),
+                STATUS => cursor.len().map(|value| self.status = value),
+                _ => cursor.skip(found),
+            };
+            if read.is_none() {
+                return are_read;
+            }
+        }
+    }
+
+    pub(super) const fn trace_id(&self) -> TraceId<'a> {
+        TraceId::new(self.trace_id)
+    }
+
+    pub(super) const fn span_id(&self) -> SpanId<'a> {
+        SpanId::new(self.span_id)
+    }
+
+    pub(super) const fn parent_span_id(&self) -> SpanId<'a> {
+        SpanId::new(self.parent_span_id)
+    }
+
+    pub(super) const fn trace_state(&self) -> Str<'a> {
+        Str::new(self.trace_state)
+    }
+
+    pub(super) const fn name(&self) -> Str<'a> {
+        Str::new(self.name)
+    }
+
+    pub(super) const fn kind(&self) -> SpanKind {
+        SpanKind(self.kind)
+    }
+
+    pub(super) const fn start_time_unix_nano(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) const fn end_time_unix_nano(&self) -> u64 {
+        self.end
+    }
+
+    pub(super) fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.attributes.bytes())
+    }
+
+    pub(super) const fn dropped_attributes_count(&self) -> u32 {
+        self.dropped_attributes
+    }
+
+    pub(super) fn events(&self) -> Repeated<'a, Event<'a>> {
+        Repeated::new(self.events.bytes())
+    }
+
+    pub(super) const fn dropped_events_count(&self) -> u32 {
+        self.dropped_events
+    }
+
+    pub(super) fn links(&self) -> Repeated<'a, Link<'a>> {
+        Repeated::new(self.links.bytes())
+    }
+
+    pub(super) const fn dropped_links_count(&self) -> u32 {
+        self.dropped_links
+    }
+
+    pub(super) fn status(&self) -> Status<'a> {
+        Status::view(self.status)
+    }
+}
+
+/// The bytes of a span.
+#[derive(Clone, Copy)]
+pub(super) struct SpanBytes<'a>(pub(super) &'a [u8]);
+
+impl<'a> View<'a> for SpanBytes<'a> {
+    fn view(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::Span;
+
+    /// `name: "GET"`, attributes `a: "x"` and `b: 5`, an event, an attribute count.
+    const SPAN: &[u8] = b"\x2a\x03GET\x4a\x08\x0a\x01a\x12\x03\x0a\x01x\x4a\x07\x0a\x01b\x12\x02\x18\x05\x50\x02\x5a\x02\x12\x00";
+
+    fn read<'a>(span: &'a [u8], keys: &Keys<'a>) -> (bool, Vec<String>, Parts<'a>) {
+        let (mut parts, mut values) = (Parts::default(), Vec::new());
+        let are_read = parts.read(span, keys, &mut values);
+        let values = values.iter().map(|value| format!("{:?}", value.get()));
+        (are_read, values.collect(), parts)
+    }
+
+    fn keys(span: &[u8]) -> Keys<'_> {
+        let mut keys = Keys::default();
+        let window = Span::view(span).attributes().as_bytes();
+        keys.read(window, &mut Vec::new());
+        keys
+    }
+
+    fn expected(span: &[u8]) -> Vec<String> {
+        let attributes = Span::view(span).attributes().iter();
+        attributes.map(|(_, value)| format!("{value:?}")).collect()
+    }
+
+    #[test]
+    fn the_likely_keys_are_read_at_once() {
+        let (are_read, values, parts) = read(SPAN, &keys(SPAN));
+        assert!(are_read);
+        assert_eq!(values, expected(SPAN));
+        assert_eq!(parts.name(), "GET");
+        assert_eq!(parts.dropped_attributes_count(), 2);
+        assert_eq!(parts.events().count(), 1);
+        assert_eq!(parts.attributes().iter().count(), 2);
+    }
+
+    #[test]
+    fn other_keys_are_left_to_be_read() {
+        let more = [SPAN, b"\x4a\x05\x0a\x01c\x12\x00"].concat();
+        let fewer = &SPAN[..15];
+        for (span, likely) in [(SPAN, fewer), (fewer, SPAN), (&*more, SPAN), (SPAN, b"")] {
+            let (are_read, _, parts) = read(span, &keys(likely));
+            assert!(!are_read);
+            assert!(parts.attributes().iter().count() > 0);
+        }
+        let (are_read, _, parts) = read(b"", &keys(SPAN));
+        assert!(!are_read && parts.attributes().is_empty());
+        assert!(read(b"\x2a\x01x", &keys(b"")).0);
+    }
+
+    #[test]
+    fn another_spelling_is_read_alike() {
+        // The second attribute has a tag of two bytes; then lengths of two bytes.
+        let spelled = b"\x4a\x08\x0a\x01a\x12\x03\x0a\x01x\xca\x00\x07\x0a\x01b\x12\x02\x18\x05";
+        let (are_read, values, parts) = read(spelled, &keys(SPAN));
+        assert!(are_read);
+        assert_eq!(values, expected(SPAN));
+        // One more than is likely.
+        assert!(!read(spelled, &keys(&spelled[..10])).0);
+        assert_eq!(parts.attributes().as_bytes(), spelled);
+        let long = b"\x4a\x89\x00\x0a\x01a\x12\x83\x00\x0a\x01x\x4a\x07\x0a\x01b\x12\x02\x18\x05";
+        let (are_read, values, _) = read(long, &keys(SPAN));
+        assert!(are_read);
+        assert_eq!(values, expected(SPAN));
+    }
+}
