@@ -25,6 +25,7 @@ mod workload;
 mod exporters;
 mod file;
 mod gateway;
+mod influxdb;
 mod jaeger;
 mod pipeline;
 mod relay;
