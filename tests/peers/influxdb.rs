@@ -90,9 +90,14 @@ fn float(value: f64) -> Json {
     json!(["float", value])
 }
 
-/// An identifier as InfluxQL quotes it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+/// What InfluxQL finds a measurement by, with others maybe: it has quotes, too, but no way to say
+/// each letter in them.
+fn pattern(name: &str) -> String {
+    let pattern: String = name
+        .chars()
+        .map(|letter| if letter.is_alphanumeric() { letter } else { '.' })
+        .collect();
+    format!("/^{pattern}$/")
 }
 
 /// Everything that a database has.
@@ -100,16 +105,19 @@ async fn stored(influxdb: &InfluxDb, database: &str) -> Points {
     let mut points = Points::new();
     for measurements in influxdb.query_in(database, "SHOW MEASUREMENTS").await {
         for measurement in texts(&measurements, 0) {
-            let name = quoted(&measurement);
-            let query = format!("SHOW FIELD KEYS FROM {name}");
+            let pattern = pattern(&measurement);
+            let is_it = |series: &&Json| series["name"] == *measurement;
+            let query = format!("SHOW FIELD KEYS FROM {pattern}");
             let types = influxdb.query_in(database, &query).await;
             let types: BTreeMap<String, String> = types
                 .iter()
+                .filter(is_it)
                 .flat_map(|series| texts(series, 0).into_iter().zip(texts(series, 1)))
                 .collect();
-            let query = format!("SELECT * FROM {name} GROUP BY *");
-            for series in influxdb.query_in(database, &query).await {
-                add_series(&mut points, &measurement, &types, &series);
+            let query = format!("SELECT * FROM {pattern} GROUP BY *");
+            let found = influxdb.query_in(database, &query).await;
+            for series in found.iter().filter(is_it) {
+                add_series(&mut points, &measurement, &types, series);
             }
         }
     }
