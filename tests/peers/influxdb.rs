@@ -95,7 +95,13 @@ fn float(value: f64) -> Json {
 fn pattern(name: &str) -> String {
     let pattern: String = name
         .chars()
-        .map(|letter| if letter.is_alphanumeric() { letter } else { '.' })
+        .map(|letter| {
+            if letter.is_alphanumeric() {
+                letter
+            } else {
+                '.'
+            }
+        })
         .collect();
     format!("/^{pattern}$/")
 }
@@ -139,8 +145,7 @@ fn add_series(
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect();
-    let columns: Vec<String> =
-        serde_json::from_value(series["columns"].clone()).expect("names");
+    let columns: Vec<String> = serde_json::from_value(series["columns"].clone()).expect("names");
     for row in series["values"].as_array().expect("rows") {
         let row = row.as_array().expect("a row");
         let time = row[0].as_i64().expect("a time");
@@ -209,7 +214,9 @@ async fn nothing_is_lost_while_influxdb_is_away() {
     load.noticed().await;
     influxdb.server.restart().await;
     load.all_is_there(async || numbers(&influxdb).await).await;
-    let counts = influxdb.query("SELECT count(duration_nano) FROM spans").await;
+    let counts = influxdb
+        .query("SELECT count(duration_nano) FROM spans")
+        .await;
     assert_eq!(counts[0]["values"][0][1], 9_000, "each is one point");
 }
 

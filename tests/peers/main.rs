@@ -22,6 +22,7 @@ mod receivers;
 mod servers;
 mod workload;
 
+mod crash;
 mod exporters;
 mod file;
 mod gateway;
@@ -30,6 +31,7 @@ mod jaeger;
 mod pipeline;
 mod relay;
 mod restart;
+mod sockets;
 mod syslog;
 mod tls;
 mod zipkin;

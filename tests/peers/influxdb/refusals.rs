@@ -3,8 +3,7 @@
 use serde_json::{Value as Json, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_otlp::{
-    Compression, ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice,
-    Signal,
+    Compression, ErrorKind, ExportError, ExportRequest, ExportResponse, RetryAdvice, Signal,
     exporters::influxdb::{InfluxDbBuilder, LineProtocol},
     layers::split::{SplitConfig, SplitLayer},
 };
@@ -25,8 +24,7 @@ fn gauge(name: &str, values: &[Json]) -> ExportRequest {
         })
         .collect();
     let metric = json!({ "name": name, "gauge": { "dataPoints": points } });
-    let message =
-        json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [metric] }] }] });
+    let message = json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [metric] }] }] });
     from_json(Signal::Metrics, &message)
 }
 
@@ -51,7 +49,9 @@ async fn export(
 async fn points_of_another_type_are_counted_and_their_neighbours_stored() {
     let influxdb = InfluxDb::start().await;
     let before = gauge("level", &[json!({ "asInt": "1" })]);
-    let answer = export(to(&influxdb, DATABASE), before).await.expect("taken");
+    let answer = export(to(&influxdb, DATABASE), before)
+        .await
+        .expect("taken");
     assert_eq!(answer.rejected_items(), 0);
     let values = [
         json!({ "asDouble": 1.5 }),
@@ -93,16 +93,17 @@ async fn points_of_another_type_are_counted_and_their_neighbours_stored() {
 #[tokio::test]
 async fn points_beyond_the_retention_policy_are_counted_and_their_neighbours_stored() {
     let influxdb = InfluxDb::start().await;
-    let statement = format!(
-        "CREATE RETENTION POLICY hours ON {DATABASE} DURATION 2h REPLICATION 1 DEFAULT"
-    );
+    let statement =
+        format!("CREATE RETENTION POLICY hours ON {DATABASE} DURATION 2h REPLICATION 1 DEFAULT");
     influxdb.execute(&statement, None).await;
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .expect("after 1970");
     let now = i64::try_from(now.as_nanos()).expect("before 2262");
     let request = logs(&[START, now, START + 1, START + 2, now + 1], "text");
-    let answer = export(to(&influxdb, DATABASE), request).await.expect("in part");
+    let answer = export(to(&influxdb, DATABASE), request)
+        .await
+        .expect("in part");
     assert_eq!((answer.delivered_items(), answer.rejected_items()), (2, 3));
     let message = answer.message().expect("why");
     assert!(message.contains("retention policy"), "{message}");
@@ -120,8 +121,13 @@ async fn a_tag_that_is_too_long_is_counted_and_its_neighbours_are_stored() {
     let influxdb = InfluxDb::start().await;
     let long = json!({ "asInt": "1", "attributes": [
         { "key": "k", "value": { "stringValue": "x".repeat(70_000) } }] });
-    let request = gauge("level", &[json!({ "asInt": "2" }), long, json!({ "asInt": "3" })]);
-    let answer = export(to(&influxdb, DATABASE), request).await.expect("in part");
+    let request = gauge(
+        "level",
+        &[json!({ "asInt": "2" }), long, json!({ "asInt": "3" })],
+    );
+    let answer = export(to(&influxdb, DATABASE), request)
+        .await
+        .expect("in part");
     assert_eq!((answer.delivered_items(), answer.rejected_items()), (2, 1));
     let message = answer.message().expect("why");
     assert!(!message.contains("xxx"), "{message}");
@@ -136,29 +142,45 @@ async fn an_unknown_database_is_not_tried_again() {
         .expect_err("refused");
     assert_eq!(error.retry(), RetryAdvice::Never, "{error}");
     let shown = error.to_string();
-    assert!(shown.contains("404") && shown.contains("nowhere"), "{shown}");
-    assert!(shown.contains("influxdb") && shown.contains(&influxdb.url), "{shown}");
+    assert!(
+        shown.contains("404") && shown.contains("nowhere"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("influxdb") && shown.contains(&influxdb.url),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
 async fn users_and_passwords() {
     let influxdb = InfluxDb::start_with("auth-enabled = true").await;
     influxdb
-        .execute("CREATE USER u WITH PASSWORD 'a b/c' WITH ALL PRIVILEGES", None)
+        .execute(
+            "CREATE USER u WITH PASSWORD 'a b/c' WITH ALL PRIVILEGES",
+            None,
+        )
         .await;
     let user = Some(("u", "a b/c"));
     influxdb.execute("CREATE DATABASE telemetry", user).await;
-    influxdb.execute("CREATE USER r WITH PASSWORD 'r'", user).await;
+    influxdb
+        .execute("CREATE USER r WITH PASSWORD 'r'", user)
+        .await;
     let with = |user: &str| {
         let url = influxdb.url.replace("http://", &format!("http://{user}@"));
         to(&influxdb, DATABASE).endpoint(url)
     };
     for exporter in [to(&influxdb, DATABASE), with("u:wrong"), with("r:r")] {
         let shown = format!("{exporter:?}");
-        let error = export(exporter, logs(&[START], "text")).await.expect_err("refused");
+        let error = export(exporter, logs(&[START], "text"))
+            .await
+            .expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
         assert_eq!(error.retry(), RetryAdvice::Never, "{error}");
-        assert!(!error.to_string().contains("wrong") && !shown.contains("wrong"), "{error}");
+        assert!(
+            !error.to_string().contains("wrong") && !shown.contains("wrong"),
+            "{error}"
+        );
     }
     let answer = export(with("u:a%20b%2Fc"), logs(&[START], "text")).await;
     assert_eq!(answer.expect("taken").delivered_items(), 1);
