@@ -44,8 +44,9 @@
 //! - Exponential histograms have no form in any of the schemas: they are rejected with a count, and
 //!   so is a number that is not finite. A point that says that it has no value is left out.
 //! - Names that InfluxDB keeps for itself (`time`, what begins with `_`) and tags that have the name
-//!   of a field get `exported_` before them. A backslash at the end of a name or a tag is left
-//!   out, a line break in one becomes a space: line protocol cannot say them.
+//!   of a field get `exported_` before them. A backslash in a name or a tag is left out at
+//!   its end, and before a comma, an equals sign or a space; a line break becomes a space: line
+//!   protocol cannot say them.
 //! - Not written, as the schema has no place for it: schema URLs, flags, the scope's name and
 //!   version of spans and logs, descriptions and (but for `otel-v1`) units of metrics.
 //!

@@ -20,6 +20,14 @@ pub const DATABASE: &str = "telemetry";
 
 impl InfluxDb {
     pub async fn start() -> Self {
+        let influxdb = Self::start_with("").await;
+        let create = format!("CREATE DATABASE {DATABASE}");
+        influxdb.execute(&create, None).await;
+        influxdb
+    }
+
+    /// With these lines in the section `http` of its configuration, and without a database.
+    pub async fn start_with(http: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let [port, backup] = ports();
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -30,18 +38,29 @@ impl InfluxDb {
              [meta]\ndir = \"{meta}\"\n\
              [data]\ndir = \"{data}\"\nwal-dir = \"{wal}\"\n\
              [monitor]\nstore-enabled = false\n\
-             [http]\nbind-address = \"127.0.0.1:{port}\"\nmax-body-size = 25000000\n"
+             [http]\nbind-address = \"127.0.0.1:{port}\"\n{http}\n"
         );
         let file = folder.path().join("influxdb.conf");
         std::fs::write(&file, config).expect("writes");
         let mut command = Command::new(installed("influxdb"));
         command.arg("run").arg("-config").arg(&file);
         let url = format!("http://127.0.0.1:{port}");
-        let ready = Ready::Url(format!("{url}/query?q=SHOW+DATABASES"));
+        let ready = Ready::Port(port);
         let server = Server::start("InfluxDB", folder, command, ready).await;
-        let create = format!("{url}/query?q=CREATE+DATABASE+{DATABASE}");
-        super::post(&create, "application/x-www-form-urlencoded", "", 200).await;
         Self { server, url }
+    }
+
+    /// Makes a change, as a user with a password where there are users.
+    pub async fn execute(&self, statement: &str, user: Option<(&str, &str)>) {
+        let query: String = byte_serialize(statement.as_bytes()).collect();
+        let request = reqwest::Client::new().post(format!("{}/query?q={query}", self.url));
+        let request = match user {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        let text = answer.text().await.expect("a body");
+        assert!(!text.contains("error"), "{statement}: {text}");
     }
 
     /// Where it takes lines with times in nanoseconds.
@@ -52,8 +71,13 @@ impl InfluxDb {
     /// The series of an InfluxQL query: objects with `name`, `tags`, `columns` and `values`, times
     /// in nanoseconds.
     pub async fn query(&self, query: &str) -> Vec<Value> {
+        self.query_in(DATABASE, query).await
+    }
+
+    /// The same of another database.
+    pub async fn query_in(&self, database: &str, query: &str) -> Vec<Value> {
         let query: String = byte_serialize(query.as_bytes()).collect();
-        let url = format!("{}/query?db={DATABASE}&epoch=ns&q={query}", self.url);
+        let url = format!("{}/query?db={database}&epoch=ns&q={query}", self.url);
         let answer = get_json(&url).await;
         let series = answer.and_then(|answer| answer["results"][0]["series"].as_array().cloned());
         series.unwrap_or_default()

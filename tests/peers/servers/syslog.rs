@@ -91,13 +91,18 @@ impl Syslog {
     /// `message`. A part that was `-` is empty, except that its own clock and the sender's address
     /// stand for a time and a host.
     pub fn messages(&self) -> Vec<Value> {
-        let text = std::fs::read(self.server.folder().join(OUT)).unwrap_or_default();
-        let lines = text.split_inclusive(|byte| *byte == b'\n');
-        let whole = lines.filter(|line| line.ends_with(b"\n"));
-        whole
-            .map(|line| serde_json::from_slice(line).expect("JSON"))
-            .collect()
+        messages_of(&self.server)
     }
+}
+
+/// The [messages](Syslog::messages) of a server.
+pub fn messages_of(server: &Server) -> Vec<Value> {
+    let text = std::fs::read(server.folder().join(OUT)).unwrap_or_default();
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let whole = lines.filter(|line| line.ends_with(b"\n"));
+    whole
+        .map(|line| serde_json::from_slice(line).expect("JSON"))
+        .collect()
 }
 
 const OUT: &str = "messages.jsonl";

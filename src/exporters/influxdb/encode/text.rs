@@ -49,26 +49,36 @@ const fn is_special(byte: u8) -> bool {
 }
 
 /// Without the backslashes at its end: they would escape what follows, and cannot be escaped.
-fn trimmed(text: &[u8]) -> &[u8] {
+pub(super) fn trimmed(text: &[u8]) -> &[u8] {
     let end = text.iter().rposition(|byte| *byte != b'\\');
     &text[..end.map_or(0, |last| last + 1)]
 }
 
 /// Writes text with a backslash before what is special. A line break, which no name may have,
-/// becomes a space.
+/// becomes a space. Backslashes of the text before either are left out, as there is no form for
+/// them that all readers agree on: InfluxDB 1 takes two of them for an escape of its own when it
+/// looks for the end of a line, and then the lines that follow are lost with this one.
 fn escaped(out: &mut Vec<u8>, text: &[u8], is_special: impl Fn(u8) -> bool) {
+    let start = out.len();
     for byte in trimmed(text) {
-        match *byte {
-            b'\n' | b'\r' => out.extend_from_slice(b"\\ "),
-            special if is_special(special) => out.extend_from_slice(&[b'\\', special]),
-            plain => out.push(plain),
+        let special = match *byte {
+            b'\n' | b'\r' => b' ',
+            special if is_special(special) => special,
+            plain => {
+                out.push(plain);
+                continue;
+            }
+        };
+        while out.len() > start && out.last() == Some(&b'\\') {
+            out.pop();
         }
+        out.extend_from_slice(&[b'\\', special]);
     }
 }
 
 /// Writes the key of a field, or the first part of one.
 pub(super) fn field_key(out: &mut Vec<u8>, key: &[u8]) {
-    if let [b'_', ..] | b"time" = key {
+    if let [b'_', ..] | b"time" = trimmed(key) {
         out.extend_from_slice(RENAMED);
     }
     escaped(out, key, is_special);
@@ -279,6 +289,7 @@ mod tests {
         assert_eq!(tag_of("a key", "x=1, y"), r",a\ key=x\=1\,\ y");
         assert_eq!(tag_of("k", r"C:\dir\"), r",k=C:\dir");
         assert_eq!(tag_of("k\\\\", "v"), ",k=v");
+        assert_eq!(tag_of(r"a\\ b", "x\\,\\\ny"), r",a\ b=x\,\ y");
         assert_eq!(tag_of("k", "a\nb\r"), r",k=a\ b\ ");
         assert_eq!(tag_of("k", ""), "");
         assert_eq!(tag_of("", "v"), "");

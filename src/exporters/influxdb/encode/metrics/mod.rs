@@ -9,7 +9,7 @@ use self::schema::{Key, is_field};
 use super::{
     LineProtocol, MetricsSchema, Unfit, Writer,
     attributes::{Rendered, Sorted, plain, sort, tags},
-    text::{field_key, id_tag, measurement, tag},
+    text::{field_key, id_tag, measurement, tag, trimmed},
 };
 use crate::otlp::views::{
     AnyValue, Attributes, Exemplar, Metric, MetricData, Metrics, Repeated, Scope, Str,
@@ -158,7 +158,7 @@ impl Writer<'_> {
 impl<'a> Series<'_, 'a> {
     /// Takes the attributes of a point.
     fn enter(&mut self, attributes: Attributes<'a>) -> Result<(), Unfit> {
-        if self.metric.name().is_empty() {
+        if trimmed(self.metric.name().as_bytes()).is_empty() {
             return Err(Unfit("it has no name"));
         }
         sort(self.own, attributes.iter(), |_| true);
