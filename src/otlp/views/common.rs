@@ -287,12 +287,6 @@ impl<'a> Attributes<'a> {
         Self(List::view(body).values)
     }
 
-    /// The encoded attributes side by side. Equal bytes are equal attributes; the same
-    /// attributes may have other bytes.
-    pub(crate) const fn as_bytes(&self) -> &'a [u8] {
-        self.0
-    }
-
     /// The keys with their values.
     #[must_use]
     pub fn iter(&self) -> AttributesIter<'a> {
@@ -301,8 +295,9 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// The fields, one for each attribute, as they stand in the message.
-    #[cfg(feature = "zipkin")]
+    /// The fields, one for each attribute, as they stand in the message. Equal bytes are equal
+    /// attributes; the same attributes may have other bytes.
+    #[cfg(any(feature = "zipkin", feature = "prometheus"))]
     pub(crate) const fn as_bytes(self) -> &'a [u8] {
         self.0
     }

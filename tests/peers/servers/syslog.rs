@@ -76,7 +76,13 @@ impl Syslog {
         }
         let address = |port| format!("127.0.0.1:{port}");
         Self {
-            server: Server::start("syslog-ng", folder, command, Ready::Port(tcp)).await,
+            server: Server::start(
+                "syslog-ng",
+                folder,
+                command,
+                Ready::Logged("syslog-ng starting up"),
+            )
+            .await,
             tcp: address(tcp),
             tls: address(tls),
             lines: address(lines),
