@@ -271,6 +271,35 @@ fn tags_with_the_names_of_fields_are_renamed() {
 }
 
 #[test]
+fn points_of_which_two_attributes_become_one_tag_are_counted() {
+    for (one, other) in [
+        ("k", "k\\\\"),
+        ("a b", "a\\nb"),
+        ("time", "exported_time"),
+        ("_x", "exported__x"),
+        ("gauge", "exported_gauge"),
+    ] {
+        let attributes = [one, other]
+            .map(|key| format!(r#"{{"key":"{key}","value":{{"stringValue":"v"}}}}"#))
+            .join(",");
+        let json = metrics(&format!(
+            r#"{{"name":"g","gauge":{{"dataPoints":[
+            {{"timeUnixNano":"5","asInt":"1","attributes":[{attributes}]}},
+            {{"timeUnixNano":"5","asInt":"1"}}]}}}}"#
+        ));
+        let request = ExportRequest::from_json(Signal::Metrics, json.as_bytes()).expect("valid");
+        let found = LineProtocol::default().encode(&request, NOW);
+        assert_eq!(found.skipped_items(), 1, "{one} {other}");
+        assert_eq!(
+            found.reason(),
+            Some("metric `g`: two of its attributes become one tag")
+        );
+        let points = parse(str::from_utf8(found.as_bytes()).expect("UTF-8"));
+        assert_eq!(points.len(), 1);
+    }
+}
+
+#[test]
 fn large_requests_are_cut_between_items() {
     let record = |time: u32| format!(r#"{{"timeUnixNano":"{time}","body":{{"stringValue":"x"}}}}"#);
     let ten: Vec<String> = (1..=10).map(record).collect();

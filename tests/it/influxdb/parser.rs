@@ -51,18 +51,12 @@ impl Point {
 
 /// Reads all lines; panics at what the documentation does not allow.
 pub(super) fn parse(text: &str) -> Vec<Point> {
-    let points = parse_with_any_keys(text);
-    points.iter().for_each(Point::assert_that_keys_differ);
-    points
-}
-
-/// Reads all lines, in which a key may stand twice.
-pub(super) fn parse_with_any_keys(text: &str) -> Vec<Point> {
     let mut reader = Reader { rest: text };
     let mut points = Vec::new();
     while !reader.rest.is_empty() {
         points.push(reader.point());
     }
+    points.iter().for_each(Point::assert_that_keys_differ);
     points
 }
 

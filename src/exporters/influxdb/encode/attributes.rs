@@ -37,24 +37,31 @@ pub(super) fn sort<'a>(
 pub(super) struct Rendered<'a> {
     text: Vec<u8>,
     entries: Vec<(Str<'a>, Range<usize>)>,
+    /// Whether a key became another one.
+    has_other_keys: bool,
 }
 
 impl<'a> Rendered<'a> {
-    /// Renders each by `render`.
+    /// Renders each by `render`, which says whether the key became another one.
     pub(super) fn new(
         sorted: &[(Str<'a>, AnyValue<'a>)],
-        mut render: impl FnMut(&mut Vec<u8>, Str<'a>, AnyValue<'a>),
+        mut render: impl FnMut(&mut Vec<u8>, Str<'a>, AnyValue<'a>) -> bool,
     ) -> Self {
         let mut text = Vec::new();
+        let mut has_other_keys = false;
         let entries = sorted
             .iter()
             .map(|(key, value)| {
                 let start = text.len();
-                render(&mut text, *key, *value);
+                has_other_keys |= render(&mut text, *key, *value);
                 (*key, start..text.len())
             })
             .collect();
-        Self { text, entries }
+        Self {
+            text,
+            entries,
+            has_other_keys,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -151,6 +158,7 @@ pub(super) fn plain<'v>(scratch: &'v mut Vec<u8>, value: AnyValue<'v>) -> &'v [u
 }
 
 /// Writes the tags of a point, by key: the group's, the point's own, and one that its schema adds.
+/// Whether a key became another one.
 pub(super) fn tags<'a>(
     out: &mut Vec<u8>,
     scratch: &mut Vec<u8>,
@@ -158,10 +166,11 @@ pub(super) fn tags<'a>(
     own: &[(Str<'a>, AnyValue<'a>)],
     extra: Option<(&'static str, &[u8])>,
     is_field: fn(&[u8]) -> bool,
-) {
+) -> bool {
+    let mut has_other_keys = group.has_other_keys;
     if own.is_empty() && extra.is_none() {
         out.extend_from_slice(&group.text);
-        return;
+        return has_other_keys;
     }
     let mut extra = extra;
     group.merge(own, |attribute| {
@@ -172,13 +181,14 @@ pub(super) fn tags<'a>(
         match attribute {
             Attribute::Rendered(_, text) => out.extend_from_slice(text),
             Attribute::Own(key, value) => {
-                tag(out, key.as_bytes(), plain(scratch, value), is_field);
+                has_other_keys |= tag(out, key.as_bytes(), plain(scratch, value), is_field);
             }
         }
     });
     if let Some((name, value)) = extra {
         tag(out, name.as_bytes(), value, |_| false);
     }
+    has_other_keys
 }
 
 /// The value of a dimension: the item's, else the scope's, else the resource's.

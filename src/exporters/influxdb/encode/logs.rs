@@ -18,6 +18,7 @@ impl Writer<'_> {
                 sort(&mut sorted, outer.into_iter().flatten(), is_field);
                 let rendered = Rendered::new(&sorted, |out, key, value| {
                     json_entry(out, &mut self.scratch, key, value);
+                    false
                 });
                 for record in scope.items() {
                     sort(&mut sorted, record.attributes().iter(), is_field);
@@ -40,6 +41,7 @@ impl Writer<'_> {
         let time = self.time([record.time_unix_nano(), observed])?;
         let start = self.line.out.len();
         self.line.out.extend_from_slice(b"logs");
+        let mut has_other_keys = false;
         let (trace, span) = (record.trace_id(), record.span_id());
         let both = if trace.is_empty() || span.is_empty() {
             [&[][..]; 2]
@@ -53,12 +55,13 @@ impl Writer<'_> {
             }
             if let Some(value) = dimension(key, record.attributes(), scope, resource) {
                 let value = plain(&mut self.scratch, value);
-                tag(&mut self.line.out, key.as_bytes(), value, is_taken);
+                has_other_keys |= tag(&mut self.line.out, key.as_bytes(), value, is_taken);
             }
         }
         for (name, id) in ids {
             id_tag(&mut self.line.out, name.as_bytes(), id);
         }
+        self.check_tags(start, has_other_keys);
         let line = &mut self.line;
         let time = self.moments.free(&line.out[start..], time);
         line.begin_fields();

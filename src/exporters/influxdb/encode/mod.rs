@@ -229,6 +229,7 @@ impl LineProtocol {
             moments: Moments::default(),
             lines: Lines::default(),
             body: Body::default(),
+            has_equal_tags: false,
         };
         if let Some(traces) = request.traces() {
             writer.traces(traces);
@@ -316,6 +317,8 @@ struct Writer<'o> {
     lines: Lines,
     /// The part that is being written.
     body: Body,
+    /// Whether a line of the present item has two tags with one key.
+    has_equal_tags: bool,
 }
 
 impl Writer<'_> {
@@ -329,7 +332,11 @@ impl Writer<'_> {
         if start > self.most {
             return;
         }
-        if let Err(Unfit(reason)) = write(self) {
+        let mut written = write(self);
+        if std::mem::take(&mut self.has_equal_tags) {
+            written = written.and(Err(Unfit("two of its attributes become one tag")));
+        }
+        if let Err(Unfit(reason)) = written {
             self.line.out.truncate(start);
             self.body.lines = lines;
             self.lines.skipped_items += 1;
@@ -376,6 +383,13 @@ impl Writer<'_> {
         time.ok()
             .filter(|_| nanos < i64::MAX.unsigned_abs())
             .ok_or(Unfit("its time is beyond the year 2262"))
+    }
+
+    /// Notes that two tags of the line that begins at `start` have one key: a server drops such a
+    /// line, and may not say so.
+    fn check_tags(&mut self, start: usize, has_other_keys: bool) {
+        let line = self.line.out.get(start..).unwrap_or_default();
+        self.has_equal_tags |= has_other_keys && text::has_equal_tags(line);
     }
 
     /// Ends a line.

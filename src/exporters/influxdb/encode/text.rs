@@ -19,19 +19,56 @@ pub(super) fn measurement(out: &mut Vec<u8>, name: &[u8]) {
     escaped(out, name, |byte| matches!(byte, b',' | b' '));
 }
 
-/// Writes `,key=value`, unless one of them is empty: then there is no tag.
-pub(super) fn tag(out: &mut Vec<u8>, key: &[u8], value: &[u8], is_field: fn(&[u8]) -> bool) {
-    let (key, value) = (trimmed(key), trimmed(value));
-    if key.is_empty() || value.is_empty() {
-        return;
+/// Writes `,key=value`, unless one of them is empty: then there is no tag. Whether the key that is
+/// written is another one: then a tag beside it may have the same.
+pub(super) fn tag(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    value: &[u8],
+    is_field: fn(&[u8]) -> bool,
+) -> bool {
+    let value = trimmed(value);
+    if trimmed(key).is_empty() || value.is_empty() {
+        return false;
     }
     out.push(b',');
-    if key[0] == b'_' || key == b"time" || is_field(key) {
-        out.extend_from_slice(RENAMED);
-    }
-    escaped(out, key, is_special);
+    let is_another = tag_key(out, key, is_field);
     out.push(b'=');
     escaped(out, value, is_special);
+    is_another
+}
+
+/// Writes the key of a tag. Whether it is another one.
+pub(super) fn tag_key(out: &mut Vec<u8>, key: &[u8], is_field: fn(&[u8]) -> bool) -> bool {
+    let is_odd = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'\r');
+    let mut is_another = key.iter().any(is_odd);
+    let key = trimmed(key);
+    if key.first() == Some(&b'_') || key == b"time" || is_field(key) {
+        out.extend_from_slice(RENAMED);
+        is_another = true;
+    }
+    escaped(out, key, is_special);
+    is_another
+}
+
+/// Whether two of the tags of a line have one key. `line` ends behind its tags.
+pub(super) fn has_equal_tags(line: &[u8]) -> bool {
+    let mut keys = Vec::new();
+    let (mut start, mut at) = (line.len(), 0);
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b',' => start = at + 1,
+            b'=' => {
+                keys.push(line.get(start..at).unwrap_or_default());
+                start = line.len();
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// Writes `,key=id` in hex, unless there is no id.
@@ -270,7 +307,7 @@ mod tests {
         false
     }
 
-    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn written<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> String {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).expect("UTF-8")
@@ -312,6 +349,20 @@ mod tests {
             written(|out| tag(out, b"gauge", b"v", is_gauge)),
             ",exported_gauge=v"
         );
+    }
+
+    #[test]
+    fn equal_keys_are_found() {
+        for (line, expected) in [
+            ("m", false),
+            ("m,a=1,b=1", false),
+            ("m\\,a=x,a=1", false),
+            ("m,a=1,b=2,a=3", true),
+            ("m,a\\ b=1,a\\ b=2", true),
+            ("m,a=\\,b\\=,b=1", false),
+        ] {
+            assert_eq!(has_equal_tags(line.as_bytes()), expected, "{line}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ impl Writer<'_> {
                 sort(&mut sorted, outer.into_iter().flatten(), is_field);
                 let rendered = Rendered::new(&sorted, |out, key, value| {
                     json_entry(out, &mut self.scratch, key, value);
+                    false
                 });
                 for span in scope.items() {
                     self.item(None, |writer| {
@@ -118,8 +119,10 @@ impl Writer<'_> {
             ("span_id", span.span_id().as_bytes()),
             ("trace_id", span.trace_id().as_bytes()),
         ];
+        let line_start = self.line.out.len();
         self.line.out.extend_from_slice(b"spans");
         let mut has_name_tag = false;
+        let mut has_other_keys = false;
         let mut ids = ids.into_iter().peekable();
         for key in &self.options.span_dimensions {
             while let Some((name, id)) = ids.next_if(|(name, _)| *name < key.as_str()) {
@@ -128,13 +131,14 @@ impl Writer<'_> {
             if let Some(value) = dimension(key, span.attributes(), scope, resource) {
                 let value = plain(&mut self.scratch, value);
                 let before = self.line.out.len();
-                tag(&mut self.line.out, key.as_bytes(), value, is_taken);
+                has_other_keys |= tag(&mut self.line.out, key.as_bytes(), value, is_taken);
                 has_name_tag |= key == "span.name" && self.line.out.len() > before;
             }
         }
         for (name, id) in ids {
             id_tag(&mut self.line.out, name.as_bytes(), id);
         }
+        self.check_tags(line_start, has_other_keys);
         let line = &mut self.line;
         line.begin_fields();
         if !(own.is_empty() && group.is_empty()) {

@@ -9,7 +9,7 @@ use self::schema::{Key, is_field};
 use super::{
     LineProtocol, MetricsSchema, Unfit, Writer,
     attributes::{Rendered, Sorted, plain, sort, tags},
-    text::{field_key, id_tag, measurement, tag, trimmed},
+    text::{field_key, id_tag, measurement, tag, tag_key, trimmed},
 };
 use crate::otlp::views::{
     AnyValue, Attributes, Exemplar, Metric, MetricData, Metrics, Repeated, Scope, Str,
@@ -40,7 +40,7 @@ impl Writer<'_> {
                 sort(&mut own, all, |_| true);
                 let group = Rendered::new(&own, |out, key, value| {
                     let value = plain(&mut self.scratch, value);
-                    tag(out, key.as_bytes(), value, is_field);
+                    tag(out, key.as_bytes(), value, is_field)
                 });
                 for metric in scope.items() {
                     self.metric(&mut Series {
@@ -100,8 +100,9 @@ impl Writer<'_> {
             // It is given up, and a point may have as many lines as it has buckets.
             return self.line.begin_fields();
         }
+        let start = out.len();
         series.measurement(out);
-        tags(
+        let has_other_keys = tags(
             out,
             &mut self.scratch,
             series.group,
@@ -109,6 +110,7 @@ impl Writer<'_> {
             extra,
             series.is_field,
         );
+        self.check_tags(start, has_other_keys);
         self.line.begin_fields();
     }
 
@@ -135,13 +137,16 @@ impl Writer<'_> {
             sort(series.own, exemplar.filtered_attributes().iter(), |_| true);
             let is_field: fn(&[u8]) -> bool =
                 |key| matches!(key, b"gauge" | b"trace_id" | b"span_id");
+            let mut has_other_keys = false;
             for (key, value) in &*series.own {
                 let value = plain(&mut self.scratch, *value);
-                tag(&mut line.out, key.as_bytes(), value, is_field);
+                has_other_keys |= tag(&mut line.out, key.as_bytes(), value, is_field);
             }
             id_tag(&mut line.out, b"span_id", span.as_bytes());
             id_tag(&mut line.out, b"trace_id", trace.as_bytes());
             let time = self.moments.free(&line.out[start..], time);
+            self.check_tags(start, has_other_keys);
+            let line = &mut self.line;
             line.begin_fields();
             line.measured(b"gauge", value);
             if line.has_no_field() {
@@ -169,11 +174,15 @@ impl<'a> Series<'_, 'a> {
     }
 
     /// In this schema the fields have the name of the metric, which a tag may have, too.
-    fn check_keys(&self) -> Result<(), Unfit> {
-        let name = self.metric.name().as_bytes();
+    fn check_keys(&mut self) -> Result<(), Unfit> {
+        self.key.stem(self.metric.name().as_bytes());
+        let name = self.key.with(b"");
+        let mut written = Vec::new();
         let own = self.own.iter().map(|(key, _)| key.as_bytes());
         let taken = self.group.keys().chain(own).find(|key| {
-            key.strip_prefix(name).is_some_and(|suffix| {
+            written.clear();
+            tag_key(&mut written, key, self.is_field);
+            written.strip_prefix(name).is_some_and(|suffix| {
                 matches!(
                     suffix,
                     b"" | b"_count" | b"_sum" | b"_min" | b"_max" | b"_bucket"
