@@ -33,7 +33,7 @@
 //! - [`http_service`](PrometheusExporter::http_service): a service of HTTP requests, for any
 //!   server.
 //! - `router` (with the Cargo feature `axum`): the same under `/metrics`.
-//! - [`serve`](PrometheusExporter::serve), or the URL `prometheus://0.0.0.0:9464/metrics`: a
+//! - [`serve`](PrometheusBuilder::serve), or the URL `prometheus://0.0.0.0:9464/metrics`: a
 //!   server of its own, which stops when the last clone of the exporter is gone.
 //!
 //! The server that scrapes chooses among the text format 0.0.4, OpenMetrics, and protobuf, and
