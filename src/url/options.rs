@@ -17,6 +17,8 @@ pub(super) const COMPRESSIONS: [(&str, Compression); 4] = [
 /// Hands what a URL says to a builder, method by method: builders have the same names for what
 /// their protocols have in common, and no trait. `$compressions` are those that the backend
 /// reads, as in [`COMPRESSIONS`].
+// Not every scheme has them.
+#[cfg_attr(not(feature = "full"), allow(unused_macros))]
 macro_rules! common_options {
     ($params:expr, $builder:expr, $compressions:expr) => {{
         use crate::url::value::{duration_or_none, one_of, size};
@@ -40,4 +42,5 @@ macro_rules! common_options {
         builder
     }};
 }
+#[cfg_attr(not(feature = "full"), allow(unused_imports))]
 pub(super) use common_options;
