@@ -54,6 +54,10 @@ pub type JaegerHttpFuture = HttpExportFuture;
 /// | anything else, redirects too | an error without a retry |
 ///
 /// [`on_status`](JaegerHttpBuilder::on_status) replaces a row.
+///
+/// A collector answers before it stores: what it takes into its own queue and then drops, as
+/// Jaeger 1.62 does when that queue is full, nobody hears of. Give the collector a queue that fits
+/// (`--collector.queue-size`), and watch its own metrics.
 #[derive(Clone)]
 pub struct JaegerHttpExporter<S = ReqwestService> {
     inner: S,
