@@ -84,6 +84,8 @@
 //! | `json` | reading OTLP/JSON (writing it needs no feature) |
 //! | `prost` | decoded structs of `opentelemetry-proto`, and the layer that edits them |
 //! | `metrics` | metrics of a pipeline over the OpenTelemetry metrics API |
+//! | `sdk` | the span, log and metric exporters of the OpenTelemetry SDK over any pipeline |
+//! | `status` | what the branches of a pipeline do, as a page and as metrics |
 //! | `testing` | test support |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -107,6 +109,7 @@ pub mod exporters;
 mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
+pub mod guides;
 pub mod layers;
 mod lifecycle;
 mod metadata;
@@ -114,6 +117,10 @@ pub mod otlp;
 pub mod receivers;
 mod request;
 mod response;
+#[cfg(feature = "sdk")]
+pub mod sdk;
+#[cfg(feature = "status")]
+pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tls")]

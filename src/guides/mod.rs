@@ -1,0 +1,1 @@
+//! Guides: how to do what no single item's documentation tells.

@@ -1,0 +1,1 @@
+//! From the SDK's types straight to OTLP bytes.

@@ -1,0 +1,3 @@
+//! The exporters of the OpenTelemetry SDK over any pipeline.
+
+pub mod encode;

@@ -1,0 +1,1 @@
+//! What the branches of a pipeline do: a page for people, metrics for Prometheus.
