@@ -45,8 +45,7 @@
 //! # }
 //! ```
 //!
-//! An app that is set up by the standard `OTEL_*` variables needs one line: see
-//! `init_from_env`.
+//! An app that is set up by the standard `OTEL_*` variables needs one line: [`init_from_env`].
 //!
 //! # Threads and runtimes
 //!
@@ -106,6 +105,7 @@ pub mod encode;
 mod exporters;
 mod gangway;
 mod hand_over;
+mod init;
 mod outcome;
 mod shared;
 mod threads;
@@ -113,5 +113,6 @@ mod threads;
 pub use self::{
     bridge::Bridge,
     exporters::{LogExporter, MetricExporter, SpanExporter},
+    init::{InitError, Telemetry, init_from_env},
     threads::is_export_thread,
 };

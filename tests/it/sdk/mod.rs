@@ -6,6 +6,7 @@ mod deadlocks;
 mod ends;
 mod errors;
 mod feedback;
+mod init;
 mod processors;
 
 use std::{net::SocketAddr, panic::resume_unwind, sync::mpsc, thread, time::Duration};
