@@ -42,10 +42,43 @@ impl DrainReport {
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
         self.drops.iter().copied()
     }
+
+    fn fmt_all(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            delivered,
+            rejected,
+            refused,
+            cancelled,
+            retained,
+            dropped,
+            in_flight,
+            complete,
+            drops,
+        } = self;
+        write!(
+            f,
+            "accepted={accepted} delivered={delivered} rejected={rejected} refused={refused} \
+             cancelled={cancelled} retained={retained} dropped={dropped}"
+        )?;
+        for (position, (reason, items)) in drops.iter().enumerate() {
+            let separator = if position == 0 { " (" } else { ", " };
+            write!(f, "{separator}{reason}={items}")?;
+        }
+        if !drops.is_empty() {
+            f.write_str(")")?;
+        }
+        write!(f, " in_flight={in_flight} complete={complete}")
+    }
 }
 
+/// What was delivered, retained and dropped, on one line. The alternate form, `{:#}`, has every
+/// count, and the reasons of the drops.
 impl fmt::Display for DrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return self.fmt_all(f);
+        }
         let Self {
             delivered,
             retained,
