@@ -26,6 +26,7 @@ guide!(acknowledgement_and_overflow);
 guide!(shutdown);
 guide!(writing_an_exporter);
 guide!(writing_a_layer);
+// Here belongs the one for those who come from `opentelemetry-otlp`, with the SDK's exporters.
 guide!(from_a_collector_yaml);
 guide!(troubleshooting);
 guide!(observing);
