@@ -35,23 +35,40 @@ impl Quoted {
     }
 }
 
-/// The first column of every table of the guide whose head is `Message`.
-fn quoted() -> Vec<Quoted> {
-    let mut messages = Vec::new();
+/// A row of a table of messages.
+struct Row {
+    message: Quoted,
+    /// The second column.
+    meaning: &'static str,
+}
+
+/// The rows of every table of the guide whose head is `Message`.
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
     let mut is_wanted = false;
     for line in TROUBLESHOOTING.lines() {
         let Some(row) = line.strip_prefix('|') else {
             is_wanted = false;
             continue;
         };
-        let cell = row.split('|').next().unwrap_or_default().trim();
-        if cell == "Message" {
+        let mut cells = row.split('|').map(str::trim);
+        let (message, meaning) = cells.next().zip(cells.next()).expect("two columns");
+        if message == "Message" {
             is_wanted = true;
-        } else if is_wanted && !cell.starts_with('-') {
-            messages.push(Quoted { text: code(cell) });
+        } else if is_wanted && !message.starts_with('-') {
+            rows.push(Row {
+                message: Quoted {
+                    text: code(message),
+                },
+                meaning,
+            });
         }
     }
-    messages
+    rows
+}
+
+fn quoted() -> Vec<Quoted> {
+    rows().into_iter().map(|row| row.message).collect()
 }
 
 /// What is between the backticks, of which there are two where the text has some itself.

@@ -6,19 +6,21 @@ use http_body_util::BodyExt;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 use tower_otlp::{
-    layers::admission::AdmissionBudget,
     receivers::{OtlpGrpcReceiver, OtlpHttpReceiver},
     testing::ScriptedExporter,
 };
 
-async fn http(request: Request<Body>) -> String {
-    let receiver = OtlpHttpReceiver::new(ScriptedExporter::delivering())
-        .max_message_bytes(100)
-        .admission(AdmissionBudget::new(1000).expect("valid"));
+/// What an HTTP client gets: the status and the body.
+async fn http(request: Request<Body>) -> (u16, String) {
+    let receiver = OtlpHttpReceiver::new(ScriptedExporter::delivering()).max_message_bytes(100);
     let response = receiver.oneshot(request).await.expect("infallible");
-    assert!(!response.status().is_success(), "{}", response.status());
+    let status = response.status().as_u16();
+    assert!(status >= 400, "{status}");
     let body = response.into_body().collect().await.expect("a body");
-    String::from_utf8_lossy(&body.to_bytes()).into_owned()
+    (
+        status,
+        String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+    )
 }
 
 fn post(path: &str, media_type: &str, body: impl Into<Body>) -> Request<Body> {
@@ -30,7 +32,7 @@ fn post(path: &str, media_type: &str, body: impl Into<Body>) -> Request<Body> {
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-pub(super) async fn messages() -> Vec<String> {
+async fn over_http() -> Vec<(u16, String)> {
     let mut by_get = post("/v1/logs", PROTOBUF, "");
     *by_get.method_mut() = Method::GET;
     let mut compressed = post("/v1/logs", PROTOBUF, "");
@@ -54,12 +56,25 @@ pub(super) async fn messages() -> Vec<String> {
     ] {
         texts.push(http(request).await);
     }
-    texts.extend(over_grpc().await);
+    texts
+}
+
+pub(super) async fn messages() -> Vec<String> {
+    let mut texts: Vec<_> = over_http()
+        .await
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    texts.extend(over_grpc().await.into_iter().map(|(_, text)| text));
     texts
 }
 
 /// What a gRPC client finds in the status.
-async fn grpc(method: &str, encoding: &'static str, body: impl Into<Body>) -> String {
+async fn grpc(
+    method: &str,
+    encoding: &'static str,
+    body: impl Into<Body>,
+) -> (&'static str, String) {
     let server = OtlpGrpcReceiver::new(ScriptedExporter::delivering())
         .max_message_bytes(10)
         .routes()
@@ -70,11 +85,16 @@ async fn grpc(method: &str, encoding: &'static str, body: impl Into<Body>) -> St
     request.headers_mut().insert("grpc-encoding", encoding);
     let response = server.oneshot(request).await.expect("infallible");
     let status = Status::from_header_map(response.headers()).expect("a status");
-    assert_ne!(status.code(), Code::Ok);
-    status.message().to_owned()
+    let code = match status.code() {
+        Code::InvalidArgument => "`INVALID_ARGUMENT`",
+        Code::ResourceExhausted => "`RESOURCE_EXHAUSTED`",
+        Code::Unimplemented => "`UNIMPLEMENTED`",
+        other => panic!("{other:?}: {}", status.message()),
+    };
+    (code, status.message().to_owned())
 }
 
-async fn over_grpc() -> Vec<String> {
+async fn over_grpc() -> Vec<(&'static str, String)> {
     vec![
         grpc("Nope", "identity", "").await,
         grpc("Export", "snappy", "").await,
@@ -87,9 +107,21 @@ async fn over_grpc() -> Vec<String> {
 
 #[tokio::test]
 async fn what_a_client_is_told_is_in_the_guide() {
-    let messages = messages().await;
-    for message in &messages {
-        println!("{message}");
+    super::assert_explained(&messages().await);
+}
+
+#[tokio::test]
+async fn the_guide_names_the_status_of_what_a_client_is_told() {
+    let over_http = over_http().await.into_iter();
+    let over_http = over_http.map(|(status, text)| (status.to_string(), text));
+    let over_grpc = over_grpc().await.into_iter();
+    let over_grpc = over_grpc.map(|(status, text)| (status.to_owned(), text));
+    let rows = super::rows();
+    for (status, text) in over_http.chain(over_grpc) {
+        let is_right = rows.iter().any(|row| {
+            let mut names = row.meaning.split([',', ' ']);
+            row.message.is_in(&text) && names.any(|name| name == status)
+        });
+        assert!(is_right, "no row has {status}: {text}");
     }
-    super::assert_explained(&messages);
 }
