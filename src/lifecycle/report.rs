@@ -125,3 +125,31 @@ impl fmt::Display for DropReason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_form_names_every_reason() {
+        let report = DrainReport {
+            accepted: 9,
+            delivered: 3,
+            dropped: 6,
+            complete: true,
+            drops: vec![
+                (DropReason::Failed(ErrorKind::Unavailable), 2),
+                (DropReason::Overflow, 4),
+            ],
+            ..DrainReport::default()
+        };
+        assert_eq!(report.to_string(), "delivered=3 retained=0 dropped=6");
+        assert_eq!(
+            format!("{report:#}"),
+            "accepted=9 delivered=3 rejected=0 refused=0 cancelled=0 retained=0 \
+             dropped=6 (unavailable=2, queue_full=4) in_flight=0 complete=true"
+        );
+        let nothing = DrainReport::default();
+        assert!(format!("{nothing:#}").contains("dropped=0 in_flight=0"));
+    }
+}

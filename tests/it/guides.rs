@@ -2,6 +2,7 @@
 
 mod client;
 mod configuration;
+mod defaults;
 mod log;
 mod metrics;
 mod orders;
