@@ -175,8 +175,9 @@ impl OtlpBytes {
         }
     }
 
-    /// Takes what was cut out of checked bytes, or merged from them: canonical as they were.
-    pub(super) fn from_surgery(signal: Signal, bytes: Bytes, items: u64) -> Self {
+    /// Takes what was cut out of checked bytes, merged from them, or written with the same care:
+    /// canonical, and counted right.
+    pub(crate) fn from_surgery(signal: Signal, bytes: Bytes, items: u64) -> Self {
         debug_assert!(
             check::check(signal, &bytes, &Limits::default().max_bytes(usize::MAX))
                 .is_ok_and(|found| found.canonical && found.items == items),

@@ -42,6 +42,8 @@ mod receiver_http;
 mod remote_write;
 mod retry;
 mod route;
+mod sdk;
+mod sdk_encode;
 mod split;
 mod syslog;
 mod tcp;
