@@ -10,55 +10,118 @@ pub(super) const PADDING: usize = 64;
 /// Bytes that are looked through at a time.
 const CHUNK: usize = 16;
 
-/// The text of one span.
-#[derive(Debug, Default)]
-pub(super) struct Blocks {
-    room: Vec<u8>,
+/// Where text is put together before it goes on.
+pub(super) type Room = [u8; LIMIT + LARGEST];
+
+/// An empty one.
+pub(super) const ROOM: Room = [0; LIMIT + LARGEST];
+
+/// How much is put together at most: enough for most spans, and little enough for the fastest
+/// cache.
+const LIMIT: usize = 4096;
+
+/// The largest block. There is room for one behind the limit, so that one comparison tells whether
+/// there is room for any.
+const LARGEST: usize = 128;
+
+/// What stays behind when the rest goes on: enough to look back at.
+const TAIL: usize = 16;
+
+/// Text on its way to `out`.
+#[derive(Debug)]
+pub(super) struct Blocks<'a> {
+    out: &'a mut Vec<u8>,
+    room: &'a mut Room,
+    /// How much of the room is taken.
     end: usize,
+    /// How much has gone on.
+    gone: usize,
 }
 
-impl Blocks {
-    pub(super) const fn clear(&mut self) {
-        self.end = 0;
+impl<'a> Blocks<'a> {
+    pub(super) const fn new(out: &'a mut Vec<u8>, room: &'a mut Room) -> Self {
+        Self {
+            out,
+            room,
+            end: 0,
+            gone: 0,
+        }
     }
 
+    /// Hands over what is left.
+    pub(super) fn finish(self) {
+        let written = self.room.get(..self.end).unwrap_or_default();
+        self.out.extend_from_slice(written);
+    }
+
+    /// Number of bytes that were written.
+    pub(super) const fn position(&self) -> usize {
+        self.gone + self.end
+    }
+
+    /// The last bytes, up to [`LARGEST`] of them if there was [`space`](Self::space) for them.
+    pub(super) fn last(&self, length: usize) -> &[u8] {
+        let start = self.end.saturating_sub(length);
+        self.room.get(start..self.end).unwrap_or_default()
+    }
+
+    /// Whether this was written last.
     #[inline]
-    pub(super) fn written(&self) -> &[u8] {
-        self.room.get(..self.end).unwrap_or_default()
+    pub(super) fn ends_with(&self, text: &[u8; 12]) -> bool {
+        self.last(text.len()) == text
     }
 
-    #[inline]
-    pub(super) fn last(&self) -> Option<u8> {
-        self.written().last().copied()
-    }
-
-    /// Takes back the last bytes.
+    /// Takes back the last bytes: up to a few, and to [`LARGEST`] if there was
+    /// [`space`](Self::space) for them.
     pub(super) const fn back(&mut self, length: usize) {
         self.end = self.end.saturating_sub(length);
     }
 
-    /// Writes the first bytes of a block.
-    #[inline]
-    pub(super) fn block<const N: usize>(&mut self, block: &[u8; N], length: usize) {
-        let room = self.room.get_mut(self.end..);
-        match room.and_then(<[u8]>::first_chunk_mut) {
-            Some(room) => {
-                *room = *block;
-                self.end += length;
-            }
-            None => self.grow(block, length),
+    /// Makes space for so many bytes that they can be looked back at.
+    pub(super) fn space(&mut self) {
+        if self.end + 2 * LARGEST > LIMIT {
+            self.go_on();
         }
     }
 
+    /// Lets most of the text go on, and says where what stays behind ends.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, block: &[u8], length: usize) {
-        self.room
-            .resize(2 * self.room.len() + block.len() + 4096, 0);
-        self.slice(block.get(..length).unwrap_or_default());
+    fn go_on(&mut self) -> usize {
+        let end = self.end.min(self.room.len());
+        let start = end.saturating_sub(TAIL);
+        let written = self.room.get(..start).unwrap_or_default();
+        self.out.extend_from_slice(written);
+        self.room.copy_within(start..end, 0);
+        self.gone += start;
+        self.end = end - start;
+        self.end
     }
 
-    #[inline]
+    /// Writes into a block, behind what is there; `write` says how many of its bytes count.
+    #[inline(always)]
+    pub(super) fn with<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
+        const { assert!(N <= LARGEST) }
+        let mut end = self.end;
+        if end >= LIMIT {
+            end = self.go_on();
+        }
+        // It is below the limit; this tells it the compiler, too.
+        if let Some(room) = self.room[end % LIMIT..].first_chunk_mut() {
+            self.end = end + write(room);
+        }
+    }
+
+    /// Writes the first bytes of a block.
+    #[inline(always)]
+    pub(super) fn block<const N: usize>(&mut self, block: &[u8; N], length: usize) {
+        self.with(|room| {
+            *room = *block;
+            length
+        });
+    }
+
+    #[inline(always)]
     pub(super) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
         self.block(text, N);
     }
@@ -66,13 +129,19 @@ impl Blocks {
     /// Writes any bytes.
     #[inline(never)]
     pub(super) fn slice(&mut self, text: &[u8]) {
-        let end = self.end + text.len();
-        if end > self.room.len() {
-            self.room.resize(2 * end, 0);
-        }
-        if let Some(room) = self.room.get_mut(self.end..end) {
-            room.copy_from_slice(text);
-            self.end = end;
+        let mut rest = text;
+        loop {
+            let room = self.room.get_mut(self.end..).unwrap_or_default();
+            if let Some(room) = room.get_mut(..rest.len()) {
+                room.copy_from_slice(rest);
+                self.end += rest.len();
+                return;
+            }
+            let (piece, behind) = rest.split_at(room.len());
+            room.copy_from_slice(piece);
+            self.end += piece.len();
+            rest = behind;
+            self.go_on();
         }
     }
 
@@ -89,47 +158,56 @@ impl Blocks {
     }
 
     /// Writes the first `length` bytes of `text` as JSON takes them in a string.
-    #[inline]
+    #[inline(always)]
     pub(super) fn escaped(&mut self, text: &[u8], length: usize) {
+        match text.first_chunk() {
+            Some(chunk) if length <= CHUNK && is_clean(chunk, length) => self.block(chunk, length),
+            _ => self.escaped_long(text, length),
+        }
+    }
+
+    /// Like [`escaped`](Self::escaped), for text that is longer than a chunk, needs escapes, or has
+    /// nothing behind it.
+    #[inline(never)]
+    fn escaped_long(&mut self, text: &[u8], length: usize) {
         let (mut rest, mut left) = (text, length);
         while left > 0 {
             let size = left.min(CHUNK);
-            match rest.split_first_chunk::<CHUNK>() {
+            match rest.split_first_chunk() {
                 Some((chunk, behind)) if is_clean(chunk, size) => {
                     self.block(chunk, size);
-                    rest = behind;
-                    left -= size;
+                    (rest, left) = (behind, left - size);
                 }
-                _ => return self.escaped_slowly(rest, left),
+                _ => return self.escaped_slowly(rest.get(..left).unwrap_or_default()),
             }
         }
     }
 
-    /// Like [`escaped`](Self::escaped), for text that needs it or has nothing behind it.
     #[inline(never)]
-    fn escaped_slowly(&mut self, text: &[u8], length: usize) {
-        let mut rest = text.get(..length).unwrap_or_default();
+    fn escaped_slowly(&mut self, text: &[u8]) {
+        let mut rest = text;
         while !rest.is_empty() {
-            let padded;
-            let chunk = match rest.first_chunk::<CHUNK>() {
-                Some(chunk) => chunk,
-                None => {
-                    padded = pad(rest);
-                    &padded
-                }
+            let taken = match rest.first_chunk() {
+                Some(chunk) => self.escaped_chunk(chunk, CHUNK),
+                None => self.escaped_chunk(&pad(rest), rest.len()),
             };
-            let size = rest.len().min(CHUNK);
-            let mut taken = size;
-            if is_clean(chunk, size) {
-                self.block(chunk, size);
-            } else {
-                let clean = chunk.iter().take_while(|byte| !must_escape(**byte)).count();
-                self.block(chunk, clean);
-                self.escape(chunk[clean % CHUNK]);
-                taken = clean + 1;
-            }
             rest = rest.get(taken..).unwrap_or_default();
         }
+    }
+
+    /// Writes the first `size` bytes of a chunk, or those up to the first that must be escaped and
+    /// that one; says how many.
+    #[inline(never)]
+    fn escaped_chunk(&mut self, chunk: &[u8; CHUNK], size: usize) -> usize {
+        if is_clean(chunk, size) {
+            self.block(chunk, size);
+            return size;
+        }
+        let clean = chunk.iter().take_while(|byte| harmless(**byte) != 0);
+        let clean = clean.count();
+        self.block(chunk, clean);
+        self.escape(chunk[clean % CHUNK]);
+        clean + 1
     }
 
     #[inline]
@@ -147,32 +225,104 @@ impl Blocks {
         }
     }
 
-    /// Writes a number.
+    /// Writes the first `length` bytes of `text` in lower case if they are a short text of ASCII
+    /// that JSON takes as it is, else nothing.
     #[inline]
+    pub(super) fn lower_case(&mut self, text: &[u8], length: usize) -> bool {
+        if length > LARGEST {
+            return false;
+        }
+        self.space();
+        let start = self.end;
+        let (mut rest, mut left) = (text, length);
+        while left > 0 {
+            let size = left.min(CHUNK);
+            match rest.split_first_chunk::<CHUNK>() {
+                Some((chunk, behind)) if is_clean_ascii(chunk, size) => {
+                    self.block(&chunk.map(|byte| byte.to_ascii_lowercase()), size);
+                    rest = behind;
+                    left -= size;
+                }
+                _ => {
+                    self.end = start;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Writes a number.
+    #[inline(always)]
     pub(super) fn integer(&mut self, value: u64) {
-        const EIGHT: u64 = 100_000_000;
-        // Lossless, all of them: what is cut off is 0.
         if value < EIGHT {
-            self.first_digits(value as u32);
-        } else if value < EIGHT * EIGHT {
-            self.first_digits((value / EIGHT) as u32);
-            let digits = eight_digits((value % EIGHT) as u32) | ZEROS;
-            self.block(&digits.to_le_bytes(), 8);
+            // Lossless.
+            self.up_to_eight_digits(value as u32);
         } else {
-            self.slice(itoa::Buffer::new().format(value).as_bytes());
+            self.many_digits(value);
         }
     }
 
-    /// Writes a number of at most eight digits.
-    #[inline]
-    fn first_digits(&mut self, value: u32) {
+    #[inline(never)]
+    fn up_to_eight_digits(&mut self, value: u32) {
         let digits = eight_digits(value);
         // The number 0 has one digit, too.
         let zeros = (digits.trailing_zeros() / 8).min(7);
         let text = (digits | ZEROS) >> (8 * zeros);
         self.block(&text.to_le_bytes(), 8 - zeros as usize);
     }
+
+    #[inline(never)]
+    fn many_digits(&mut self, value: u64) {
+        if value >= EIGHT * EIGHT {
+            return self.slice(itoa::Buffer::new().format(value).as_bytes());
+        }
+        // Lossless, both.
+        let first = eight_digits((value / EIGHT) as u32);
+        let last = eight_digits((value % EIGHT) as u32);
+        let zeros = first.trailing_zeros() / 8;
+        let digits = u128::from(first | ZEROS) | u128::from(last | ZEROS) << 64;
+        let text = digits >> (8 * zeros);
+        self.block(&text.to_le_bytes(), 16 - zeros as usize);
+    }
+
+    /// Writes a number of at most three digits behind the point, if it is one.
+    #[inline]
+    pub(super) fn short_double(&mut self, value: f64) -> bool {
+        let size = value.abs();
+        if size.is_nan() || size >= 1e12 {
+            return false;
+        }
+        // Lossless: the sum is below 2^53, and its fraction is not wanted.
+        let thousandths = (size * 1000.0 + 0.5) as u64;
+        // Both are exact, so the quotient is the double nearest to these digits; no others as
+        // short name it.
+        if thousandths as f64 / 1000.0 != size {
+            return false;
+        }
+        if value.is_sign_negative() {
+            self.literal(b"-");
+        }
+        self.integer(thousandths / 1000);
+        let fraction = thousandths % 1000;
+        if fraction != 0 {
+            // Lossless: a digit each.
+            let [first, second, third] = [100, 10, 1].map(|unit| (fraction / unit % 10) as u8);
+            let length = if third != 0 {
+                4
+            } else if second != 0 {
+                3
+            } else {
+                2
+            };
+            self.block(&[b'.', b'0' + first, b'0' + second, b'0' + third], length);
+        }
+        true
+    }
 }
+
+/// The first number of more than eight digits.
+const EIGHT: u64 = 100_000_000;
 
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
@@ -190,41 +340,76 @@ const fn eight_digits(value: u32) -> u64 {
 /// A text of less than a chunk, with zeros behind it.
 #[inline]
 fn pad(text: &[u8]) -> [u8; CHUNK] {
-    let mut padded = [0; CHUNK];
-    padded
-        .iter_mut()
-        .zip(text)
-        .for_each(|(to, from)| *to = *from);
-    padded
+    // From both ends, so that no loop goes over the bytes.
+    let length = text.len();
+    let whole = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        let last = u128::from(last) << (8 * (length - 8));
+        u128::from(first) | last
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        let last = u64::from(last) << (8 * (length - 4));
+        u128::from(u64::from(first) | last)
+    } else {
+        let add = |whole, byte: &u8| whole << 8 | u128::from(*byte);
+        text.iter().rev().fold(0, add)
+    };
+    whole.to_le_bytes()
 }
 
-const fn must_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-/// What makes the bytes of a chunk harmless, but for the first so many.
-static FILL: [[u8; CHUNK]; CHUNK + 1] = {
-    let mut fill = [[0xff; CHUNK]; CHUNK + 1];
-    let mut size = 0;
-    while size <= CHUNK {
-        let mut position = 0;
-        while position < size {
-            fill[size][position] = 0;
-            position += 1;
-        }
-        size += 1;
+/// A window into this makes the bytes of a chunk harmless, but for as many of the first as it
+/// starts before the middle.
+static FILL: [u8; 2 * CHUNK] = {
+    let mut fill = [0; 2 * CHUNK];
+    let mut position = CHUNK;
+    while position < 2 * CHUNK {
+        fill[position] = 0xff;
+        position += 1;
     }
     fill
 };
 
+/// What makes the bytes of a chunk harmless, but for the first `size`.
+#[inline(always)]
+fn fill(size: usize) -> &'static [u8; CHUNK] {
+    const NONE: &[u8; CHUNK] = &[0; CHUNK];
+    let start = CHUNK - size.min(CHUNK);
+    FILL.get(start..)
+        .and_then(<[u8]>::first_chunk)
+        .unwrap_or(NONE)
+}
+
+/// 0 for a byte that must be escaped: the compiler makes one comparison of these three.
+#[inline(always)]
+fn harmless(byte: u8) -> u8 {
+    let control = byte.saturating_sub(0x1f);
+    control.min(byte ^ b'"').min(byte ^ b'\\')
+}
+
+/// Whether JSON takes this text as it is.
+pub(super) fn is_clean_text(text: &[u8]) -> bool {
+    let (chunks, rest) = text.as_chunks();
+    chunks.iter().all(|chunk| is_clean(chunk, CHUNK)) && is_clean(&pad(rest), rest.len())
+}
+
 /// Whether JSON takes the first `size` bytes of a chunk as they are.
-#[inline]
+#[inline(always)]
 fn is_clean(chunk: &[u8; CHUNK], size: usize) -> bool {
-    let fill = &FILL[size.min(CHUNK)];
     // The compiler does this for all bytes at once, unless it may stop early.
     let mut is_clean = true;
-    for (byte, fill) in chunk.iter().zip(fill) {
-        is_clean &= !must_escape(byte | fill);
+    for (byte, fill) in chunk.iter().zip(fill(size)) {
+        is_clean &= harmless(byte | fill) != 0;
+    }
+    is_clean
+}
+
+/// The same, if these bytes are ASCII besides.
+#[inline(always)]
+fn is_clean_ascii(chunk: &[u8; CHUNK], size: usize) -> bool {
+    let mut is_clean = true;
+    for (byte, fill) in chunk.iter().zip(fill(size)) {
+        let ascii = 0x80_u8.saturating_sub(byte & !fill);
+        is_clean &= harmless(byte | fill).min(ascii) != 0;
     }
     is_clean
 }
@@ -234,10 +419,14 @@ mod tests {
     use super::*;
     use crate::otlp::json::write::string_body;
 
-    fn written(write: impl FnOnce(&mut Blocks)) -> String {
-        let mut blocks = Blocks::default();
+    fn written(write: impl FnOnce(&mut Blocks<'_>)) -> String {
+        let (mut text, mut room) = (Vec::new(), [0; LIMIT + LARGEST]);
+        let mut blocks = Blocks::new(&mut text, &mut room);
         write(&mut blocks);
-        String::from_utf8(blocks.written().to_vec()).expect("UTF-8")
+        let length = blocks.position();
+        blocks.finish();
+        assert_eq!(text.len(), length);
+        String::from_utf8(text).expect("UTF-8")
     }
 
     #[test]

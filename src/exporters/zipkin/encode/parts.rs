@@ -18,7 +18,7 @@ pub(super) struct Parts<'a> {
     span_id: &'a [u8],
     parent_span_id: &'a [u8],
     trace_state: &'a [u8],
-    name: &'a [u8],
+    name: Window<'a>,
     kind: i32,
     start: u64,
     end: u64,
@@ -31,10 +31,11 @@ pub(super) struct Parts<'a> {
     links: Window<'a>,
 }
 
-/// The bytes in which the values of a repeated field stand: canonical form has them side by side.
+/// Bytes of a span, and what stands behind them: those of the values of a repeated field, which
+/// canonical form has side by side, or of a text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window<'a> {
-    /// From the first value to the end of the span.
+    /// To the end of the span.
     from: &'a [u8],
     length: usize,
 }
@@ -46,6 +47,15 @@ impl<'a> Window<'a> {
             self.from = start;
         }
         self.length = self.from.len().saturating_sub(rest.len());
+    }
+
+    /// The window of a text, of which the field begins at `start` and `rest` stands behind it.
+    fn ending(start: &'a [u8], text: &[u8], rest: &[u8]) -> Self {
+        let before = start.len().saturating_sub(text.len() + rest.len());
+        Self {
+            from: start.get(before..).unwrap_or_default(),
+            length: text.len(),
+        }
     }
 
     fn bytes(&self) -> &'a [u8] {
@@ -80,11 +90,17 @@ impl<'a> Parts<'a> {
         const STATUS: u32 = key(15, LEN);
 
         *self = Self::default();
-        values.clear();
         let mut are_read = likely.is_empty();
-        let mut cursor = Cursor::new(bytes);
+        if are_read {
+            values.clear();
+        }
+        let mut cursor = Cursor::new(self.read_common(bytes));
         loop {
             let start = cursor.rest();
+            // Flags, which have no place in Zipkin, mostly stand last.
+            if let [0x85, 0x01, _, _, _, _] = start {
+                return are_read;
+            }
             let Some(found) = cursor.key() else {
                 return are_read;
             };
@@ -93,7 +109,9 @@ impl<'a> Parts<'a> {
                 SPAN_ID => cursor.len().map(|value| self.span_id = value),
                 TRACE_STATE => cursor.len().map(|value| self.trace_state = value),
                 PARENT_SPAN_ID => cursor.len().map(|value| self.parent_span_id = value),
-                NAME => cursor.len().map(|value| self.name = value),
+                NAME => cursor
+                    .len()
+                    .map(|value| self.name = Window::ending(start, value, cursor.rest())),
                 // Protobuf truncates a varint to the width of its field.
                 KIND => cursor.varint().map(|value| self.kind = value as i32),
                 START => cursor.fixed64().map(|value| self.start = value),
@@ -143,6 +161,55 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Reads the fields that nearly all spans begin with, if they stand in the order of their
+    /// numbers; says where the others start.
+    #[inline(always)]
+    fn read_common(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some((ids, mut rest)) = bytes.split_first_chunk::<28>() else {
+            return bytes;
+        };
+        if (ids[0], ids[1], ids[18], ids[19]) != (0x0a, 16, 0x12, 8) {
+            return bytes;
+        }
+        (self.trace_id, self.span_id) = (&ids[2..18], &ids[20..]);
+        if let Some((parent, behind)) = rest.split_first_chunk::<10>()
+            && (parent[0], parent[1]) == (0x22, 8)
+        {
+            (self.parent_span_id, rest) = (&parent[2..], behind);
+        }
+        if let [0x2a, length @ 0..0x80, from @ ..] = rest {
+            let length = usize::from(*length);
+            let Some(behind) = from.get(length..) else {
+                return rest;
+            };
+            (self.name, rest) = (Window { from, length }, behind);
+        }
+        if let Some((times, behind)) = rest.split_first_chunk::<20>()
+            && let [
+                0x30,
+                kind @ 0..0x80,
+                0x39,
+                start @ ..,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+            ] = times
+            && let [.., 0x41, _, _, _, _, _, _, _, _] = times
+            && let Some(end) = times.last_chunk()
+        {
+            self.kind = i32::from(*kind);
+            (self.start, self.end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
+            rest = behind;
+        }
+        rest
+    }
+
     pub(super) const fn trace_id(&self) -> TraceId<'a> {
         TraceId::new(self.trace_id)
     }
@@ -159,8 +226,13 @@ impl<'a> Parts<'a> {
         Str::new(self.trace_state)
     }
 
-    pub(super) const fn name(&self) -> Str<'a> {
-        Str::new(self.name)
+    pub(super) fn name(&self) -> Str<'a> {
+        Str::new(self.name.bytes())
+    }
+
+    /// The name and what stands behind it, and how many bytes are of the name.
+    pub(super) const fn name_from(&self) -> (&'a [u8], usize) {
+        (self.name.from, self.name.length)
     }
 
     pub(super) const fn kind(&self) -> SpanKind {
@@ -197,6 +269,10 @@ impl<'a> Parts<'a> {
 
     pub(super) const fn dropped_links_count(&self) -> u32 {
         self.dropped_links
+    }
+
+    pub(super) const fn has_status(&self) -> bool {
+        !self.status.is_empty()
     }
 
     pub(super) fn status(&self) -> Status<'a> {
