@@ -2,13 +2,13 @@
 //!
 //! To copy a few bytes of which the number is not known until then costs a call and some
 //! branches. A block of fixed size costs neither: a piece is copied as a block that may reach past
-//! its end, and the next piece goes over what was too much.
+//! its end, and the next piece goes over what was too much. All are written to one room of fixed
+//! size, so that one comparison tells whether there is room for a block.
+
+use super::clean::{CHUNK, harmless, is_clean, is_clean_ascii, pad};
 
 /// What may stand behind a piece that is copied as a block.
 pub(super) const PADDING: usize = 64;
-
-/// Bytes that are looked through at a time.
-const CHUNK: usize = 16;
 
 /// Where text is put together before it goes on.
 pub(super) type Room = [u8; LIMIT + LARGEST];
@@ -20,8 +20,7 @@ pub(super) const ROOM: Room = [0; LIMIT + LARGEST];
 /// cache.
 const LIMIT: usize = 4096;
 
-/// The largest block. There is room for one behind the limit, so that one comparison tells whether
-/// there is room for any.
+/// The largest block. There is room for one behind the limit.
 const LARGEST: usize = 128;
 
 /// What stays behind when the rest goes on: enough to look back at.
@@ -59,7 +58,7 @@ impl<'a> Blocks<'a> {
         self.gone + self.end
     }
 
-    /// The last bytes, up to [`LARGEST`] of them if there was [`space`](Self::space) for them.
+    /// The last bytes: as many as [`TAIL`], or [`LARGEST`] if [`space`](Self::space) was made.
     pub(super) fn last(&self, length: usize) -> &[u8] {
         let start = self.end.saturating_sub(length);
         self.room.get(start..self.end).unwrap_or_default()
@@ -71,13 +70,12 @@ impl<'a> Blocks<'a> {
         self.last(text.len()) == text
     }
 
-    /// Takes back the last bytes: up to a few, and to [`LARGEST`] if there was
-    /// [`space`](Self::space) for them.
+    /// Takes back the last bytes: as many as one may look back at.
     pub(super) const fn back(&mut self, length: usize) {
         self.end = self.end.saturating_sub(length);
     }
 
-    /// Makes space for so many bytes that they can be looked back at.
+    /// Makes space for [`LARGEST`] bytes, so that one can look back at all of them.
     pub(super) fn space(&mut self) {
         if self.end + 2 * LARGEST > LIMIT {
             self.go_on();
@@ -106,7 +104,7 @@ impl<'a> Blocks<'a> {
         if end >= LIMIT {
             end = self.go_on();
         }
-        // It is below the limit; this tells it the compiler, too.
+        // It is below the limit, and this lets the compiler know.
         if let Some(room) = self.room[end % LIMIT..].first_chunk_mut() {
             self.end = end + write(room);
         }
@@ -337,90 +335,13 @@ const fn eight_digits(value: u32) -> u64 {
     upper_ones | (twos - 10 * upper_ones) << 8
 }
 
-/// A text of less than a chunk, with zeros behind it.
-#[inline]
-fn pad(text: &[u8]) -> [u8; CHUNK] {
-    // From both ends, so that no loop goes over the bytes.
-    let length = text.len();
-    let whole = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-        let last = u128::from(last) << (8 * (length - 8));
-        u128::from(first) | last
-    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        let last = u64::from(last) << (8 * (length - 4));
-        u128::from(u64::from(first) | last)
-    } else {
-        let add = |whole, byte: &u8| whole << 8 | u128::from(*byte);
-        text.iter().rev().fold(0, add)
-    };
-    whole.to_le_bytes()
-}
-
-/// A window into this makes the bytes of a chunk harmless, but for as many of the first as it
-/// starts before the middle.
-static FILL: [u8; 2 * CHUNK] = {
-    let mut fill = [0; 2 * CHUNK];
-    let mut position = CHUNK;
-    while position < 2 * CHUNK {
-        fill[position] = 0xff;
-        position += 1;
-    }
-    fill
-};
-
-/// What makes the bytes of a chunk harmless, but for the first `size`.
-#[inline(always)]
-fn fill(size: usize) -> &'static [u8; CHUNK] {
-    const NONE: &[u8; CHUNK] = &[0; CHUNK];
-    let start = CHUNK - size.min(CHUNK);
-    FILL.get(start..)
-        .and_then(<[u8]>::first_chunk)
-        .unwrap_or(NONE)
-}
-
-/// 0 for a byte that must be escaped: the compiler makes one comparison of these three.
-#[inline(always)]
-fn harmless(byte: u8) -> u8 {
-    let control = byte.saturating_sub(0x1f);
-    control.min(byte ^ b'"').min(byte ^ b'\\')
-}
-
-/// Whether JSON takes this text as it is.
-pub(super) fn is_clean_text(text: &[u8]) -> bool {
-    let (chunks, rest) = text.as_chunks();
-    chunks.iter().all(|chunk| is_clean(chunk, CHUNK)) && is_clean(&pad(rest), rest.len())
-}
-
-/// Whether JSON takes the first `size` bytes of a chunk as they are.
-#[inline(always)]
-fn is_clean(chunk: &[u8; CHUNK], size: usize) -> bool {
-    // The compiler does this for all bytes at once, unless it may stop early.
-    let mut is_clean = true;
-    for (byte, fill) in chunk.iter().zip(fill(size)) {
-        is_clean &= harmless(byte | fill) != 0;
-    }
-    is_clean
-}
-
-/// The same, if these bytes are ASCII besides.
-#[inline(always)]
-fn is_clean_ascii(chunk: &[u8; CHUNK], size: usize) -> bool {
-    let mut is_clean = true;
-    for (byte, fill) in chunk.iter().zip(fill(size)) {
-        let ascii = 0x80_u8.saturating_sub(byte & !fill);
-        is_clean &= harmless(byte | fill).min(ascii) != 0;
-    }
-    is_clean
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::otlp::json::write::string_body;
 
     fn written(write: impl FnOnce(&mut Blocks<'_>)) -> String {
-        let (mut text, mut room) = (Vec::new(), [0; LIMIT + LARGEST]);
+        let (mut text, mut room) = (Vec::new(), ROOM);
         let mut blocks = Blocks::new(&mut text, &mut room);
         write(&mut blocks);
         let length = blocks.position();
@@ -458,6 +379,75 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn doubles_are_written_as_the_other_writer_does() {
+        let mut numbers = vec![0.0, -0.0, 1e12, 999_999_999_999.999, 1e-3, 5e-4, 0.1 + 0.2];
+        numbers.extend((0..100_000).map(|number| f64::from(number) / 100.0));
+        numbers.extend((0..10_000).map(|number| -f64::from(number * 7919) / 1000.0));
+        let mut short = 0;
+        for number in numbers {
+            let mut is_short = false;
+            let text = written(|out| is_short = out.short_double(number));
+            let mut expected = Vec::new();
+            crate::otlp::json::double::encode(&mut expected, number);
+            let expected = if is_short { &*expected } else { b"" };
+            assert_eq!(text.as_bytes(), expected, "{number}");
+            short += usize::from(is_short);
+        }
+        assert!(short > 110_000);
+    }
+
+    #[test]
+    fn short_names_of_ascii_become_lower_case() {
+        for (name, lower) in [
+            ("GET /Cart[Z]@", Some("get /cart[z]@")),
+            (
+                "ONE THAT IS LONGER THAN A CHUNK",
+                Some("one that is longer than a chunk"),
+            ),
+            ("Größe", None),
+            ("A \"b\"", None),
+            ("one that is longer than a chunk\n", None),
+        ] {
+            let padded = format!("{name}\u{fc}\"{}", " ".repeat(16));
+            let mut is_written = false;
+            let text = written(|out| {
+                out.literal(b"-");
+                is_written = out.lower_case(padded.as_bytes(), name.len());
+            });
+            assert_eq!(text, format!("-{}", lower.unwrap_or_default()));
+            assert_eq!(is_written, lower.is_some());
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_room_is_no_end_of_the_text() {
+        for before in LIMIT - 40..LIMIT + LARGEST + 20 {
+            let start = "s".repeat(before);
+            let expected = format!("{start}12345678\\\"1234yAnnotation");
+            let text = written(|out| {
+                out.slice(start.as_bytes());
+                out.integer(12_345_678);
+                out.escaped(b"\"1234", 5);
+                out.literal(b"yAnnotations");
+                assert!(out.ends_with(b"yAnnotations"));
+                assert_eq!(out.position(), before + 26);
+                out.back(1);
+                out.space();
+                out.literal(b"abcdef");
+                assert_eq!(out.last(6), b"abcdef");
+                out.back(6);
+            });
+            assert_eq!(text, expected);
+        }
+        let long = "0123456789".repeat(3000);
+        assert_eq!(written(|out| out.slice(long.as_bytes())), long);
+        assert_eq!(
+            written(|out| out.escaped(long.as_bytes(), long.len())),
+            long
+        );
     }
 
     #[test]

@@ -6,18 +6,19 @@
 use std::{io::Write as _, net::IpAddr};
 
 use super::{
-    AnnotationFormat, Format, Item, Scratch, ZipkinOptions, annotation,
+    Format, Item, Scratch, ZipkinOptions,
     attribute::{Found, Value},
-    blocks::{Blocks, ROOM, Room, is_clean_text},
+    blocks::{Blocks, ROOM, Room},
     endpoint::Endpoint,
-    event_time, link as write_link, lower_case,
+    json_events::{annotations, link},
+    lower_case,
     parts::Parts,
     template::Source,
-    text::{self, plain},
+    text::plain,
     value,
 };
 use crate::otlp::{
-    AnyValue, Attributes, Link, SpanKind,
+    AnyValue, SpanKind,
     json::{hex, write::string_body},
 };
 
@@ -277,71 +278,6 @@ fn endpoint<const N: usize>(out: &mut Blocks<'_>, key: &[u8; N], endpoint: &Endp
     out.literal(b"}");
 }
 
-#[inline]
-fn annotations<'a>(
-    out: &mut Blocks<'_>,
-    item: &Item<'a, '_>,
-    options: &ZipkinOptions,
-    scratch: &mut Scratch<'a>,
-) {
-    let mut is_open = false;
-    for event in item.span.events() {
-        match is_open {
-            true => out.literal(b",{\"timestamp\":"),
-            false => out.literal(b",\"annotations\":[{\"timestamp\":"),
-        }
-        is_open = true;
-        out.integer(event_time(&event, item));
-        out.literal(b",\"value\":\"");
-        let attributes = event.attributes();
-        if options.annotations == AnnotationFormat::Specification && !attributes.is_empty() {
-            nested_string(out, event.name().as_bytes(), scratch);
-            out.literal(b":");
-            nested_object(out, attributes, scratch);
-        } else {
-            annotation(&event, options, scratch);
-            string(out, &scratch.text);
-        }
-        out.literal(b"\"}");
-    }
-    if is_open {
-        out.literal(b"]");
-    }
-}
-
-/// Writes attributes as a JSON object, as it stands in a string.
-fn nested_object<'a>(out: &mut Blocks<'_>, attributes: Attributes<'a>, scratch: &mut Scratch<'a>) {
-    let mut before = b"{";
-    for (key, value) in attributes {
-        out.literal(before);
-        before = b",";
-        nested_string(out, key.as_bytes(), scratch);
-        out.literal(b":");
-        if let AnyValue::Str(text) = value {
-            nested_string(out, text.as_bytes(), scratch);
-        } else {
-            scratch.text.clear();
-            text::json(&mut scratch.text, value, &mut scratch.stack);
-            out.escaped(&scratch.text, scratch.text.len());
-        }
-    }
-    out.literal(b"}");
-}
-
-/// Writes text as a JSON string, as it stands in a string.
-fn nested_string(out: &mut Blocks<'_>, text: &[u8], scratch: &mut Scratch<'_>) {
-    out.literal(b"\\\"");
-    // What needs no escape needs none twice.
-    if is_clean_text(text) {
-        out.slice(text);
-    } else {
-        scratch.text.clear();
-        string_body(&mut scratch.text, text);
-        out.escaped(&scratch.text, scratch.text.len());
-    }
-    out.literal(b"\\\"");
-}
-
 #[inline(always)]
 fn tags<'a>(out: &mut Blocks<'_>, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
     let template = item.template;
@@ -404,30 +340,8 @@ fn other<'a>(out: &mut Blocks<'_>, value: AnyValue<'a>, scratch: &mut Scratch<'a
     }
 }
 
-/// Writes a link as [`write_link`](super::link) does.
-fn link<'a>(out: &mut Blocks<'_>, link: &Link<'a>, scratch: &mut Scratch<'a>) {
-    let (trace, id) = (link.trace_id().to_array(), link.span_id().to_array());
-    match (trace, id) {
-        (Some(trace), Some(id)) if link.attributes().is_empty() => {
-            out.literal(&hex::digits::<16, 32>(&trace));
-            out.literal(b"|");
-            out.literal(&hex::digits::<8, 16>(&id));
-            out.literal(b"|");
-            let state = link.trace_state().as_bytes();
-            out.escaped(state, state.len());
-            out.literal(b"|{}|");
-            out.integer(u64::from(link.dropped_attributes_count()));
-        }
-        _ => {
-            scratch.text.clear();
-            write_link(link, scratch);
-            string(out, &scratch.text);
-        }
-    }
-}
-
 #[inline(never)]
-fn string(out: &mut Blocks<'_>, text: &[u8]) {
+pub(super) fn string(out: &mut Blocks<'_>, text: &[u8]) {
     out.escaped(text, text.len());
     defuse_blocks(out);
 }

@@ -32,8 +32,10 @@
 
 mod attribute;
 mod blocks;
+mod clean;
 mod endpoint;
 mod json;
+mod json_events;
 mod options;
 mod parts;
 mod protobuf;

@@ -185,25 +185,11 @@ impl<'a> Parts<'a> {
             (self.name, rest) = (Window { from, length }, behind);
         }
         if let Some((times, behind)) = rest.split_first_chunk::<20>()
-            && let [
-                0x30,
-                kind @ 0..0x80,
-                0x39,
-                start @ ..,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-            ] = times
-            && let [.., 0x41, _, _, _, _, _, _, _, _] = times
-            && let Some(end) = times.last_chunk()
+            && (times[0], times[2], times[11]) == (0x30, 0x39, 0x41)
+            && times[1] < 0x80
+            && let (Some(start), Some(end)) = (times[3..].first_chunk(), times.last_chunk())
         {
-            self.kind = i32::from(*kind);
+            self.kind = i32::from(times[1]);
             (self.start, self.end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
             rest = behind;
         }
@@ -340,6 +326,46 @@ mod tests {
         let (are_read, _, parts) = read(b"", &keys(SPAN));
         assert!(!are_read && parts.attributes().is_empty());
         assert!(read(b"\x2a\x01x", &keys(b"")).0);
+    }
+
+    #[test]
+    fn fields_are_read_in_any_order() {
+        let fields: [&[u8]; 8] = [
+            b"\x0a\x10ABCDEFGHIJKLMNOP",
+            b"\x12\x08abcdefgh",
+            b"\x22\x08ijklmnop",
+            b"\x2a\x03GET",
+            b"\x30\x02",
+            b"\x39\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"\x41\x02\x02\x03\x04\x05\x06\x07\x08",
+            b"\x85\x01\x01\x01\0\0",
+        ];
+        let check = |bytes: &[u8]| {
+            let (span, (_, _, parts)) = (Span::view(bytes), read(bytes, &Keys::default()));
+            assert_eq!(parts.trace_id(), span.trace_id());
+            assert_eq!(parts.span_id(), span.span_id());
+            assert_eq!(parts.parent_span_id(), span.parent_span_id());
+            assert_eq!(parts.trace_state(), span.trace_state());
+            assert_eq!(parts.name(), span.name());
+            assert_eq!(parts.kind(), span.kind());
+            assert_eq!(parts.start_time_unix_nano(), span.start_time_unix_nano());
+            assert_eq!(parts.end_time_unix_nano(), span.end_time_unix_nano());
+            assert_eq!(parts.status().code(), span.status().code());
+            let (name, length) = parts.name_from();
+            assert_eq!(name.get(..length), Some(span.name().as_bytes()));
+        };
+        check(&fields.concat());
+        for field in 0..fields.len() {
+            // Without one, with one moved to the end, or to the start, or another behind it.
+            let without = [&fields[..field], &fields[field + 1..]].concat();
+            check(&without.concat());
+            check(&[&*without.concat(), fields[field]].concat());
+            check(&[fields[field], &*without.concat()].concat());
+            for other in [&b"\x1a\x03a=b"[..], b"\x7a\x02\x18\x02"] {
+                let (before, behind) = fields.split_at(field);
+                check(&[&*before.concat(), other, &*behind.concat()].concat());
+            }
+        }
     }
 
     #[test]
