@@ -80,8 +80,12 @@ impl<'a> Rendered<'a> {
         let start = out.position();
         render(out);
         let length = out.position() - start;
-        if let Some(text) = self.text.get_mut(..length) {
-            text.copy_from_slice(out.last(length));
+        // A longer text may have gone on, and is not remembered.
+        let made = out.last(length);
+        if made.len() == length
+            && let Some(text) = self.text.get_mut(..length)
+        {
+            text.copy_from_slice(made);
             (self.name, self.length) = (name, length);
         }
     }
