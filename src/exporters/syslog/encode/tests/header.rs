@@ -106,3 +106,48 @@ fn each_record_has_its_own_resource() {
         "<14>1 - - a - - [origin swVersion=\"a\"]\n<14>1 - - - - - -\n<14>1 - - b - - [origin swVersion=\"b\"]\n"
     );
 }
+
+#[test]
+fn the_record_goes_before_the_resource_and_the_resource_before_the_options() {
+    let resource = vec![
+        pair("host.name", text("h1")),
+        pair("process.pid", Value::IntValue(4711)),
+    ];
+    let record = LogRecord {
+        time_unix_nano: 1_700_000_000_000_001_000,
+        observed_time_unix_nano: 1_600_000_000_000_000_000,
+        severity_number: 9,
+        event_name: "order placed".to_owned(),
+        ..with_attributes(vec![
+            pair("syslog.facility", Value::IntValue(23)),
+            pair("syslog.procid", text("worker-7")),
+            pair("syslog.msgid", text("ID47")),
+        ])
+    };
+    let format = SyslogFormat::default()
+        .facility(Facility::LOCAL0)
+        .host_name("edge-1");
+    assert_eq!(
+        message(&format, resource, record),
+        "<190>1 2023-11-14T22:13:20.000001Z h1 - worker-7 ID47 -"
+    );
+}
+
+#[test]
+fn each_part_of_the_header_has_a_limit_of_its_own() {
+    let resource = vec![
+        pair("host.name", text(&"h".repeat(300))),
+        pair("service.name", text(&"s".repeat(300))),
+        pair("process.pid", text(&"p".repeat(300))),
+    ];
+    let record = LogRecord {
+        event_name: "m".repeat(300),
+        ..LogRecord::default()
+    };
+    let [host, app, process, message_id] =
+        [("h", 255), ("s", 48), ("p", 128), ("m", 32)].map(|(letter, most)| letter.repeat(most));
+    assert_eq!(
+        message(&SyslogFormat::default(), resource, record),
+        format!("<14>1 - {host} {app} {process} {message_id} -")
+    );
+}

@@ -86,3 +86,14 @@ fn a_limit_that_no_receiver_has_is_refused() {
     assert!(SyslogFormat::default().max_message_bytes(479).is_err());
     assert!(SyslogFormat::default().max_message_bytes(480).is_ok());
 }
+
+#[test]
+fn a_message_has_at_most_64_kib_unless_told_otherwise() {
+    for (letters, cut) in [(65_536 - 18, 0), (65_536 - 17, 1)] {
+        let record = with_body(text(&"x".repeat(letters)));
+        let (written, summary) =
+            encoded(&SyslogFormat::default(), &request(Vec::new(), vec![record]));
+        assert_eq!(unframed(&written).len(), 65_536);
+        assert_eq!(summary.cut, cut);
+    }
+}

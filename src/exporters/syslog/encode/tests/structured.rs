@@ -127,3 +127,31 @@ fn pitfall_an_unescaped_bracket_would_end_the_element() {
         r#"<14>1 - - - - - [otel@32473 severity_text="a\"\] b\\"]"#
     );
 }
+
+#[test]
+fn elements_of_the_record_have_values_of_every_type_and_names_that_are_allowed() {
+    let long = "i".repeat(40);
+    let record = with_attributes(vec![pair(
+        "syslog.structured_data",
+        map(vec![
+            pair(
+                "ex @]1",
+                map(vec![
+                    pair("n", Value::IntValue(-1)),
+                    pair("b", Value::BoolValue(true)),
+                    pair("d", Value::DoubleValue(0.5)),
+                    pair("raw", Value::BytesValue(vec![1])),
+                    pair("m", map(vec![pair("k", text("v"))])),
+                ]),
+            ),
+            pair(&long, map(vec![pair(&long, text("v"))])),
+        ]),
+    )]);
+    let cut = "i".repeat(32);
+    assert_eq!(
+        plain(record),
+        format!(
+            r#"<14>1 - - - - - [ex_@_1 n="-1" b="true" d="0.5" raw="AQ==" m="{{\"k\":\"v\"}}"][{cut} {cut}="v"]"#
+        )
+    );
+}
