@@ -140,3 +140,28 @@ fn a_bulk_is_cleared_and_filled_again() {
     assert_eq!(text(&bulk), text(&encode(Signal::Traces, EVENT_SPAN)));
     assert!(bulk.rejected().is_empty() && bulk.reason().is_empty());
 }
+
+/// Section 4.3: the time of observation is always there, what is empty is not.
+#[test]
+fn a_log_record_of_nothing() {
+    assert_eq!(
+        log_document("{}"),
+        r#"{"@timestamp":"0.000000","observed_timestamp":"0.000000","data_stream":{"type":"logs","dataset":"generic.otel","namespace":"default"},"resource":{},"scope":{}}"#
+    );
+}
+
+/// Section 1: a line ends at a line feed, wherever it comes from.
+#[test]
+fn no_text_breaks_a_line() {
+    let odd = r"a\nb\r\u2028\u0000";
+    let bulk = encode(
+        Signal::Logs,
+        &log(&format!(
+            r#"{{"body":{{"stringValue":"{odd}"}},"severityText":"{odd}","eventName":"{odd}",
+            "attributes":[{{"key":"{odd}","value":{{"stringValue":"{odd}"}}}}]}}"#
+        )),
+    );
+    let written = lines(&bulk);
+    assert_eq!(written.len(), 2);
+    assert_eq!(written[1]["body"]["text"], "a\nb\r\u{2028}\u{0}");
+}

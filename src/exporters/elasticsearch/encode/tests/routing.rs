@@ -172,3 +172,61 @@ fn opensearch_gets_no_dynamic_templates() {
         Some(r#"{"index":{"_index":"metrics-generic.otel-default"}}"#)
     );
 }
+
+/// Section 3: a static index overrides what attributes say.
+#[test]
+fn an_index_that_is_set_counts_more_than_attributes() {
+    let format = BulkFormat::default().index(Signal::Logs, "mine");
+    let (found, document) = routed(
+        &format,
+        &attribute("elasticsearch.index", "r"),
+        "",
+        &attribute("data_stream.dataset", "l"),
+    );
+    assert_eq!(found, "mine");
+    assert!(document["data_stream"].is_null(), "{document}");
+    // Events of spans are documents of the kind logs, and spans are not.
+    let json = span(r#""events":[{"name":"e"}]"#);
+    let written = lines(&encode_with(&format, Signal::Traces, &json));
+    let index = |line: usize| written[line]["create"]["_index"].as_str();
+    assert_eq!(index(0), Some("traces-generic.otel-default"));
+    assert_eq!(index(2), Some("mine"));
+}
+
+/// Section 3: attributes that say where a document goes are no part of it.
+#[test]
+fn attributes_that_are_used_up_are_not_written() {
+    let keys = [
+        "data_stream.type",
+        "data_stream.dataset",
+        "data_stream.namespace",
+        "elasticsearch.index",
+        "elasticsearch.mapping.mode",
+        "elasticsearch.mapping.hints",
+        "elasticsearch.document_id",
+        "elasticsearch.ingest_pipeline",
+    ];
+    let all = keys.map(|key| attribute(key, "x")).join(",");
+    let kept = attribute("data_stream.other", "x");
+    let (_, document) = routed(&BulkFormat::default(), &all, &all, &format!("{all},{kept}"));
+    let expected = serde_json::json!({ "data_stream.other": "x" });
+    assert_eq!(document["attributes"], expected);
+    for part in ["resource", "scope"] {
+        assert!(document[part]["attributes"].is_null(), "{document}");
+    }
+}
+
+/// Section 3: 100 bytes each, the suffix counted.
+#[test]
+fn long_names_are_cut_before_their_suffix() {
+    let long = "x".repeat(200);
+    let (found, document) = routed(
+        &BulkFormat::default(),
+        &attribute("data_stream.namespace", &long),
+        "",
+        &attribute("data_stream.dataset", &long),
+    );
+    let (dataset, namespace) = (format!("{}.otel", "x".repeat(95)), "x".repeat(100));
+    assert_eq!(found, format!("logs-{dataset}-{namespace}"));
+    assert_eq!(document["data_stream"]["dataset"], dataset);
+}
