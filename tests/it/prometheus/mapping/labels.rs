@@ -101,6 +101,10 @@ fn job_and_instance() {
         ),
         (r#""service.namespace":"s""#, "x 1"),
         (
+            r#""service.namespace":"","service.name":"n""#,
+            r#"x{job="n"} 1"#,
+        ),
+        (
             r#""service.name":"n","service.instance.id":"i""#,
             r#"x{instance="i",job="n"} 1"#,
         ),
@@ -244,4 +248,21 @@ fn names_that_are_one_once_they_are_escaped() {
     assert_eq!(exporter.stats().escaping_clashes, 2);
     let page = page_in(&exporter, Format::Text, EscapingScheme::AllowUtf8);
     assert_eq!(page.lines().count(), 8, "{page}");
+}
+
+/// A label without a value is no label, and neither is one of which no name is left.
+#[test]
+fn target_info_needs_something_to_say() {
+    for (attributes, expected) in [
+        (r#""service.name":"cart""#, false),
+        (r#""service.name":"cart","host.name":"""#, false),
+        (r#""service.name":"cart","é":"x""#, false),
+        (r#""service.name":"cart","host.name":"h""#, true),
+        (r#""host.name":"h""#, true),
+    ] {
+        let exporter = plain();
+        take(&exporter, &with_resource(attributes, &gauge("x", "1")));
+        let page = text(&exporter);
+        assert_eq!(page.contains("target_info{"), expected, "{page}");
+    }
 }

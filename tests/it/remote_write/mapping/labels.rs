@@ -173,6 +173,8 @@ fn the_namespace_alone_is_no_job() {
         names(&metrics_of(&[("service.name", "cart")], &x)),
         [r#"x{job="cart"}"#]
     );
+    let empty = [("service.namespace", ""), ("service.name", "cart")];
+    assert_eq!(names(&metrics_of(&empty, &x)), [r#"x{job="cart"}"#]);
 }
 
 #[test]

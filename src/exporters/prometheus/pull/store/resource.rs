@@ -5,10 +5,7 @@ use std::sync::Arc;
 use super::{Store, Tally, Value, labels::Labels};
 use crate::{
     exporters::prometheus::pull::options::Options,
-    otlp::{
-        AnyValue,
-        views::{Attributes, Metric, Number, ResourceGroup},
-    },
+    otlp::views::{Attributes, Metric, Number, ResourceGroup},
 };
 
 /// A resource that was seen before.
@@ -50,7 +47,6 @@ impl Resource {
             labels.named(name.clone(), name, value.clone().into_bytes());
         }
         let mut info = labels.clone();
-        let mut described = false;
         for (key, value) in attributes {
             if matches!(
                 key.as_str(),
@@ -58,11 +54,11 @@ impl Resource {
             ) {
                 continue;
             }
-            if !matches!(value, AnyValue::Empty) {
-                described = true;
-            }
             info.attribute(options.strategy, key, value);
         }
+        tally.nameless += info.nameless;
+        // What has no value, or of which no name is left, is no label.
+        let (info, undescribed) = (info.text(), labels.clone().text());
         for (key, value) in attributes {
             let key_text = key.as_str();
             if options
@@ -73,12 +69,11 @@ impl Resource {
                 labels.attribute(options.strategy, key, value);
             }
         }
-        tally.nameless += std::mem::take(&mut info.nameless);
         labels.nameless = 0;
         Self {
             labels,
             identity: identity.text(),
-            info: (options.target_info && described).then(|| info.text()),
+            info: (options.target_info && info != undescribed).then_some(info),
         }
     }
 }
