@@ -141,7 +141,7 @@ fn a_bulk_is_cleared_and_filled_again() {
     assert!(bulk.rejected().is_empty() && bulk.reason().is_empty());
 }
 
-/// Section 4.3: the time of observation is always there, what is empty is not.
+/// The time of observation is always there, what is empty is not.
 #[test]
 fn a_log_record_of_nothing() {
     assert_eq!(
@@ -150,7 +150,7 @@ fn a_log_record_of_nothing() {
     );
 }
 
-/// Section 1: a line ends at a line feed, wherever it comes from.
+/// A line ends at a line feed, wherever it comes from.
 #[test]
 fn no_text_breaks_a_line() {
     let odd = r"a\nb\r\u2028\u0000";

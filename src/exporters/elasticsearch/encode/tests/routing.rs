@@ -173,7 +173,7 @@ fn opensearch_gets_no_dynamic_templates() {
     );
 }
 
-/// Section 3: a static index overrides what attributes say.
+/// A static index overrides what attributes say.
 #[test]
 fn an_index_that_is_set_counts_more_than_attributes() {
     let format = BulkFormat::default().index(Signal::Logs, "mine");
@@ -193,7 +193,7 @@ fn an_index_that_is_set_counts_more_than_attributes() {
     assert_eq!(index(2), Some("mine"));
 }
 
-/// Section 3: attributes that say where a document goes are no part of it.
+/// Attributes that say where a document goes are no part of it.
 #[test]
 fn attributes_that_are_used_up_are_not_written() {
     let keys = [
@@ -216,7 +216,7 @@ fn attributes_that_are_used_up_are_not_written() {
     }
 }
 
-/// Section 3: 100 bytes each, the suffix counted.
+/// 100 bytes each, the suffix counted.
 #[test]
 fn long_names_are_cut_before_their_suffix() {
     let long = "x".repeat(200);
