@@ -1,0 +1,3 @@
+//! What an application builds with the library: the examples, and what they rest on.
+
+mod forward;
