@@ -1,3 +1,4 @@
 //! What an application builds with the library: the examples, and what they rest on.
 
 mod forward;
+mod token_refresh;
