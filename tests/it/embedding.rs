@@ -1,4 +1,5 @@
 //! What an application builds with the library: the examples, and what they rest on.
 
 mod forward;
+mod server;
 mod token_refresh;
