@@ -268,6 +268,7 @@ impl OtlpGrpcBuilder {
         }
         for (name, value) in &self.headers {
             let (name, value) = parse_header(name, value)?;
+            config.secrets.add(&value);
             if name == header::USER_AGENT {
                 config.headers.insert(name, value);
             } else {

@@ -13,6 +13,7 @@ use crate::{
     classify::Overrides,
     exporters::otlp::forward::Forward,
     grpc::{CONTENT_TYPE, path},
+    secrets::Secrets,
 };
 
 pub(super) const NAME: &str = "otlp-grpc";
@@ -45,6 +46,8 @@ pub(super) struct Config {
     pub(super) max_response_bytes: usize,
     pub(super) forward: Forward,
     pub(super) overrides: Overrides<Code>,
+    /// The sensitive values of `headers`.
+    pub(super) secrets: Secrets,
 }
 
 impl Default for Config {
@@ -68,6 +71,7 @@ impl Default for Config {
             max_response_bytes: DEFAULT_MAX_RESPONSE,
             forward: Forward::nothing(),
             overrides: Overrides::default(),
+            secrets: Secrets::default(),
         };
         config.set_timeout(Some(DEFAULT_TIMEOUT));
         config.set_origin(&Uri::from_static(super::endpoint::DEFAULT));
