@@ -6,13 +6,10 @@
 //! exporter sends the tenant on to the backend in the same header. Whoever sends too fast is told
 //! to slow down; a tenant that nobody knows is refused, and counted.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Mutex};
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tower_otlp::{
     BoxExporter, ErrorKind, ExportError, ExportRequest, ExportResponse, Exporter, ExporterExt,
@@ -31,9 +28,9 @@ const TENANT: &str = "x-scope-orgid";
 /// Items by tenant.
 type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
 
-fn count(counts: &Counts, request: &ExportRequest) {
+async fn count(counts: Counts, request: &ExportRequest) {
     let tenant = request.metadata().tenant().unwrap_or("(none)").to_owned();
-    *counts.lock().unwrap().entry(tenant).or_default() += request.items();
+    *counts.lock().await.entry(tenant).or_default() += request.items();
 }
 
 /// A branch of so many items a second. Four requests may wait for their turn; more are told to
@@ -52,10 +49,12 @@ fn branch(items_per_second: f64, exporter: BoxExporter) -> Result<BoxExporter, B
 fn pipeline(exporter: BoxExporter, refused: &Counts) -> Result<impl Exporter, BoxError> {
     let refused = Arc::clone(refused);
     let refuse = service_fn(move |request: ExportRequest| {
-        count(&refused, &request);
-        let message = format!("nobody knows this tenant: check the header {TENANT}");
-        let error = ExportError::new(ErrorKind::Rejected, message);
-        std::future::ready(Err::<ExportResponse, _>(error))
+        let refused = Arc::clone(&refused);
+        async move {
+            count(refused, &request).await;
+            let message = format!("nobody knows this tenant: check the header {TENANT}");
+            Err::<ExportResponse, _>(ExportError::new(ErrorKind::Rejected, message))
+        }
     });
     Ok(Route::by_tenant()
         .to("acme", branch(500.0, exporter.clone())?)
@@ -82,10 +81,11 @@ async fn main() -> Result<(), BoxError> {
     let (stored, refused) = (Counts::default(), Counts::default());
     let store = Arc::clone(&stored);
     let backend = serve(service_fn(move |request: ExportRequest| {
-        count(&store, &request);
-        std::future::ready(Ok::<_, ExportError>(ExportResponse::delivered(
-            request.items(),
-        )))
+        let store = Arc::clone(&store);
+        async move {
+            count(store, &request).await;
+            Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
+        }
     }));
     let exporter = OtlpGrpcExporter::builder()
         .endpoint(backend.await?)
@@ -135,12 +135,9 @@ async fn main() -> Result<(), BoxError> {
             }
         }
         println!("  {tenant:<12}{sent:>6}{delivered:>8}{slowed:>19}{unknown:>9}");
-        let of = |counts: &Counts| counts.lock().unwrap().get(tenant).copied().unwrap_or(0);
-        assert_eq!(
-            (delivered, unknown),
-            (of(&stored), of(&refused)),
-            "another tenant's"
-        );
+        let at_rest = stored.lock().await.get(tenant).copied().unwrap_or(0);
+        let counted = refused.lock().await.get(tenant).copied().unwrap_or(0);
+        assert_eq!((delivered, unknown), (at_rest, counted), "another tenant's");
         assert_eq!(delivered + slowed + unknown, sent, "lost");
         assert_eq!(unknown > 0, tenant == "umbrella");
         assert_eq!(slowed > 0, tenant == "globex", "a neighbour was in the way");

@@ -53,6 +53,7 @@ pub async fn main() -> Result<(), BoxError> {
     log(&unix, 10).await?;
     println!("sent   10 over gRPC, 10 over the Unix socket");
 
+    #[allow(clippy::panic, reason = "to show that the sidecar does not mind")]
     let task = tokio::spawn(async { panic!("a bug in the app") });
     assert!(task.await.is_err());
     println!("       one of the app's tasks has panicked");

@@ -1,6 +1,6 @@
 //! The sidecar: receivers and a pipeline on a thread with its own runtime.
 
-use std::{io, net::SocketAddr, path::PathBuf, thread, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
 use tokio::{net::UnixListener, runtime, sync::oneshot, time::timeout};
 use tower::{BoxError, ServiceBuilder};
@@ -21,10 +21,10 @@ pub struct Sidecar {
     pub grpc: SocketAddr,
     pub http: SocketAddr,
     stop: oneshot::Sender<()>,
-    thread: Thread,
+    ended: Ended,
 }
 
-type Thread = thread::JoinHandle<Result<DrainReport, BoxError>>;
+type Ended = oneshot::Receiver<Result<DrainReport, BoxError>>;
 
 impl Sidecar {
     /// Receives on two ports and a Unix socket (gRPC), and sends to `backend`. The exporter is made
@@ -38,6 +38,7 @@ impl Sidecar {
             .enable_all()
             .build()?;
         let ((stop, stopped), (tell, told)) = (oneshot::channel(), oneshot::channel());
+        let (end, ended) = oneshot::channel();
         let run = async move {
             let server = OtlpServer::bind(ports[0], ports[1]).await?;
             let unix = UnixListener::bind(socket)?;
@@ -45,34 +46,30 @@ impl Sidecar {
             run(server, unix, backend()?, stopped).await
         };
         let thread = thread::Builder::new().name("sidecar".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(run))?;
-        match told.await {
-            Ok((grpc, http)) => Ok(Self {
-                grpc,
-                http,
-                stop,
-                thread,
-            }),
+        thread.spawn(move || end.send(runtime.block_on(run)))?;
+        let Ok((grpc, http)) = told.await else {
             // It ended before it had its ports, and says why.
-            Err(_) => Err(join(thread)
-                .await
-                .err()
-                .unwrap_or("it ended by itself".into())),
-        }
+            return Err(outcome(ended).await.err().unwrap_or("it has ended".into()));
+        };
+        Ok(Self {
+            grpc,
+            http,
+            stop,
+            ended,
+        })
     }
 
-    /// Takes nothing more, delivers what it has, and says what became of it all.
+    /// Takes nothing more, delivers what it has, and says what became of it all. Blocks nothing:
+    /// the app may have connections to the sidecar to close.
     pub async fn stop(self) -> Result<DrainReport, BoxError> {
-        // One that has ended already does not listen; its thread says why.
+        // One that has ended already does not listen, and has said why.
         let _ = self.stop.send(());
-        join(self.thread).await
+        outcome(self.ended).await
     }
 }
 
-/// Does not block the app's runtime, which may have connections to the sidecar to close.
-async fn join(thread: Thread) -> Result<DrainReport, BoxError> {
-    let ended = tokio::task::spawn_blocking(|| thread.join()).await?;
-    ended.map_err(|_| io::Error::other("the sidecar has panicked"))?
+async fn outcome(ended: Ended) -> Result<DrainReport, BoxError> {
+    ended.await.map_err(|_| "the sidecar has panicked")?
 }
 
 async fn run(

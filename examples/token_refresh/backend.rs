@@ -1,6 +1,6 @@
 //! The backend of the example: OTLP over gRPC and HTTP, and the tokens that it wants, on one port.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -10,7 +10,7 @@ use axum::{
     routing::post,
 };
 use http::{StatusCode, header::AUTHORIZATION};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Mutex};
 use tower::{BoxError, service_fn};
 use tower_otlp::{
     ExportError, ExportRequest, ExportResponse,
@@ -29,7 +29,7 @@ pub struct Backend {
 type Shared = State<Arc<Mutex<Backend>>>;
 
 async fn issue(State(backend): Shared) -> Json<serde_json::Value> {
-    let mut backend = backend.lock().unwrap();
+    let mut backend = backend.lock().await;
     backend.tokens += 1;
     backend.left = 6;
     let token = format!("s3cret-{}", backend.tokens);
@@ -38,7 +38,7 @@ async fn issue(State(backend): Shared) -> Json<serde_json::Value> {
 
 async fn check(State(backend): Shared, request: Request, next: Next) -> Response {
     {
-        let mut backend = backend.lock().unwrap();
+        let mut backend = backend.lock().await;
         let valid = format!("Bearer s3cret-{}", backend.tokens);
         let shown = request.headers().get(AUTHORIZATION);
         if backend.left == 0 || shown.is_none_or(|shown| shown != valid.as_str()) {
@@ -58,10 +58,11 @@ async fn check(State(backend): Shared, request: Request, next: Next) -> Response
 pub async fn serve(backend: Arc<Mutex<Backend>>) -> Result<String, BoxError> {
     let counts = Arc::clone(&backend);
     let store = service_fn(move |request: ExportRequest| {
-        counts.lock().unwrap().stored += request.items();
-        std::future::ready(Ok::<_, ExportError>(ExportResponse::delivered(
-            request.items(),
-        )))
+        let counts = Arc::clone(&counts);
+        async move {
+            counts.lock().await.stored += request.items();
+            Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
+        }
     });
     let app: Router = OtlpGrpcReceiver::new(store.clone())
         .routes()

@@ -8,16 +8,13 @@
 mod backend;
 mod refresh;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use backend::Backend;
 use futures_util::future::try_join_all;
 use http::{HeaderValue, StatusCode};
 use refresh::{RefreshTokenLayer, Token};
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 use tower_otlp::{
     ErrorKind, ExportError, ExportRequest, ExporterExt, ServiceBuilderExt, Signal,
@@ -81,11 +78,13 @@ async fn main() -> Result<(), BoxError> {
     };
     let pipelines = [retry(grpc.boxed_exporter()), retry(http.boxed_exporter())];
 
+    // A record without content: ResourceLogs { scope_logs { log_records { } } }
+    let record = ExportRequest::from_protobuf(Signal::Logs, &b"\x0a\x04\x12\x02\x12\x00"[..])?;
     let mut delivered = 0;
     for _ in 0..3 {
         for pipeline in &pipelines {
             // Four at a time: they share a fetch.
-            let four = [(); 4].map(|()| pipeline.clone().oneshot(logs()));
+            let four = [(); 4].map(|()| pipeline.clone().oneshot(record.clone()));
             for response in try_join_all(four).await? {
                 delivered += response.delivered_items();
             }
@@ -97,7 +96,7 @@ async fn main() -> Result<(), BoxError> {
         stored,
         refused,
         ..
-    } = *backend.lock().unwrap();
+    } = *backend.lock().await;
     println!("log records sent       24   over gRPC and HTTP");
     println!("  delivered            {delivered:>2}");
     println!("  stored               {stored:>2}");
@@ -110,10 +109,4 @@ async fn main() -> Result<(), BoxError> {
     );
     assert_eq!((tokens, refused), (4, 8), "requests did not share a fetch");
     Ok(())
-}
-
-/// A record without content: ResourceLogs { scope_logs { log_records { } } }
-fn logs() -> ExportRequest {
-    let bytes = b"\x0a\x04\x12\x02\x12\x00".as_slice();
-    ExportRequest::from_protobuf(Signal::Logs, bytes).expect("OTLP")
 }

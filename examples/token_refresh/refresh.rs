@@ -20,13 +20,14 @@ pub struct Token {
     pub refresh_at: Instant,
 }
 
-type Fetch = dyn Fn() -> BoxFuture<'static, Result<Token, ExportError>> + Send + Sync;
+type Fetching = BoxFuture<'static, Result<Token, ExportError>>;
+type Fetch = dyn Fn() -> Fetching + Send + Sync;
 
 /// Applies [`RefreshToken`]. All services it is applied to share the token.
 #[derive(Clone)]
 pub struct RefreshTokenLayer {
     fetch: Arc<Fetch>,
-    current: Arc<Mutex<Option<Shared<BoxFuture<'static, Result<Token, ExportError>>>>>>,
+    current: Arc<Mutex<Option<Shared<Fetching>>>>,
 }
 
 impl RefreshTokenLayer {
