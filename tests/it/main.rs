@@ -16,6 +16,7 @@ mod circuit_breaker;
 mod compression;
 mod console;
 mod elasticsearch;
+mod embedding;
 mod env;
 mod examples;
 mod fallback;
