@@ -48,6 +48,7 @@
 //! - [`receivers`]: take OTLP in a tonic server or an axum app, beside its own routes.
 //! - [`exporters`]: send it on; or [`from_url`], or the standard variables with
 //!   [`exporters::otlp::from_env`].
+//! - `sdk`: export from an app of yours, by the OpenTelemetry SDK and `tracing`.
 //! - [`layers`]: what each does, the order that suits most pipelines, and what other orders do.
 //! - [`otlp`]: the data model, for those who write an exporter or a layer of their own.
 //! - [`Lifecycle`]: flush and shut down, and be told what became of the telemetry.

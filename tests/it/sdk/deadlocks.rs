@@ -569,3 +569,46 @@ fn a_bridge_is_shut_down_inside_its_own_pipeline() {
         assert_eq!(bridge.shutdown(LONG).delivered, 1);
     });
 }
+
+/// A configuration is loaded anew in a task: the old provider is dropped there.
+#[test]
+fn a_provider_is_replaced_inside_a_task() {
+    for caller in Caller::ALL {
+        in_time(move || {
+            let receiver = Receiver::start();
+            let bridge = over_http(format!("http://{}", receiver.http));
+            caller.run(move || {
+                let mut traces = tracer(&bridge);
+                for _ in 0..3 {
+                    span(&traces);
+                    traces = tracer(&bridge);
+                }
+                span(&traces);
+                traces.shutdown().expect("in time");
+            });
+            assert_eq!(receiver.items(Signal::Traces), 4, "{caller:?}");
+        });
+    }
+}
+
+/// A flush while the backend is dead: the SDK names no deadline for it.
+#[test]
+fn a_flush_of_an_exporter_ends_while_an_export_is_stuck() {
+    in_time(|| {
+        let exporter = ScriptedExporter::new([Step::Hold]);
+        let bridge = bridge(&exporter);
+        let traces = tracer(&bridge);
+        let spans = bridge.span_exporter();
+        let mut export = tokio_test::task::spawn(spans.export(span_data(1)));
+        assert!(export.poll().is_pending());
+        let (flushed, time) = took(|| spans.force_flush());
+        assert!(
+            matches!(flushed, Err(OTelSdkError::Timeout(_))),
+            "{flushed:?}"
+        );
+        assert!(time < SDK_TIMEOUT, "{time:?}");
+        exporter.release();
+        spans.force_flush().expect("in time");
+        drop(traces);
+    });
+}
