@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, Barrier, OnceLock},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
@@ -13,6 +13,7 @@ use opentelemetry_sdk::{
     metrics::{SdkMeterProvider, exporter::PushMetricExporter as _},
     trace::{SdkTracerProvider, SpanExporter as _},
 };
+use tokio::time::Instant;
 use tower::{BoxError, Service as _, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_otlp::{
     ExportError, ExportRequest, ExportResponse, Lifecycle, ServiceBuilderExt, Signal,
