@@ -62,10 +62,14 @@ impl Bridge {
     /// Takes a pipeline that was built inside a runtime of yours, with the lifecycle by which it
     /// is flushed and shut down.
     ///
-    /// That runtime must outlive the providers. It needs threads that are not blocked: a
-    /// provider's own `shutdown`, called in a task, blocks the thread of this task, so with one
-    /// worker it takes as long as its timeout; [`Bridge::shutdown`] and the exporters know
-    /// better. Not all of the export's own telemetry is [kept out](super#the-exports-own-telemetry).
+    /// That runtime must outlive the providers, and it differs from one of the bridge's own:
+    ///
+    /// - A provider's `shutdown`, called in a task, blocks the worker of this task. If there is no
+    ///   other worker it ends with the SDK's timeout. [`Bridge::shutdown`] lets the worker go on.
+    /// - A simple processor in a task there hears of no failure, as waiting for the answer could
+    ///   stop the runtime: failures are told by `tracing` events. From 1024 requests in the
+    ///   pipeline on, its exports fail.
+    /// - Not all of the export's own telemetry is [kept out](super#the-exports-own-telemetry).
     ///
     /// # Errors
     /// If this is the handle of a current-thread runtime: whoever blocks its only thread, as the
@@ -157,8 +161,11 @@ impl Bridge {
     fn report(&self, waited: Waited) -> DrainReport {
         match waited {
             Waited::Done(report) => report,
-            // Nothing is lost sight of: what is in flight is in the report.
-            Waited::Late | Waited::Gone => self.lifecycle().report(),
+            Waited::Late | Waited::Gone => {
+                let mut report = self.lifecycle().report();
+                report.complete &= self.shared.requests() == 0;
+                report
+            }
         }
     }
 }

@@ -49,7 +49,8 @@ impl HandOver {
     /// not.
     pub(super) async fn export(&self, request: ExportRequest) -> OTelSdkResult {
         let shared = &self.shared;
-        let Some(pipeline) = shared.pipeline().filter(|_| !self.is_shut_down()) else {
+        let ended = self.is_shut_down() || shared.lifecycle().is_draining();
+        let Some(pipeline) = shared.pipeline().filter(|_| !ended) else {
             return Err(OTelSdkError::AlreadyShutdown);
         };
         let (signal, items) = (request.signal(), request.items());
@@ -61,7 +62,7 @@ impl HandOver {
             return outcome(signal, items, Duration::ZERO, false, Err(full));
         }
         let started = Instant::now();
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let boarding = shared.gangway().enter();
         shared.spawn(async move {
             let mut pipeline = pipeline;
@@ -87,7 +88,7 @@ impl HandOver {
             return Ok(());
         }
         let answer = if threads::is_blocked_worker() {
-            threads::block(|| park_on(answered))
+            threads::block(|| park_on(&mut answered))
         } else {
             answered.await
         };

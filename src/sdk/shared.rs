@@ -142,8 +142,10 @@ impl Shared {
     ) -> impl Future<Output = DrainReport> + Send + 'static + use<> {
         let (lifecycle, gangway) = (self.lifecycle.clone(), self.gangway.clone());
         async move {
-            let left = embarked(&lifecycle, &gangway, deadline).await;
-            lifecycle.force_flush(left).await
+            let (all, left) = embarked(&lifecycle, &gangway, deadline).await;
+            let mut report = lifecycle.force_flush(left).await;
+            report.complete &= all;
+            report
         }
     }
 
@@ -153,8 +155,10 @@ impl Shared {
     ) -> impl Future<Output = DrainReport> + Send + 'static + use<> {
         let (lifecycle, gangway) = (self.lifecycle.clone(), self.gangway.clone());
         async move {
-            let left = embarked(&lifecycle, &gangway, deadline).await;
-            lifecycle.shutdown(left).await
+            let (all, left) = embarked(&lifecycle, &gangway, deadline).await;
+            let mut report = lifecycle.shutdown(left).await;
+            report.complete &= all;
+            report
         }
     }
 
@@ -188,22 +192,26 @@ impl Shared {
     }
 }
 
-/// Waits until the pipeline has taken what was handed over before. Returns what is left of the
-/// time.
-async fn embarked(lifecycle: &Lifecycle, gangway: &Gangway, deadline: Duration) -> Duration {
+/// Waits until the pipeline has taken what was handed over before. Returns whether it has, and
+/// what is left of the time.
+async fn embarked(
+    lifecycle: &Lifecycle,
+    gangway: &Gangway,
+    deadline: Duration,
+) -> (bool, Duration) {
     let started = Instant::now();
     let hurry = async {
         // A full queue makes room sooner while it is flushed.
         lifecycle.force_flush(deadline).await;
         std::future::pending().await
     };
-    tokio::select! {
+    let all = tokio::select! {
         biased;
-        () = gangway.clear() => {}
-        () = hurry => {}
-        () = tokio::time::sleep(deadline) => {}
-    }
-    deadline.saturating_sub(started.elapsed())
+        () = gangway.clear() => true,
+        () = hurry => false,
+        () = tokio::time::sleep(deadline) => false,
+    };
+    (all, deadline.saturating_sub(started.elapsed()))
 }
 
 /// How a wait for the pipeline ended.
@@ -219,14 +227,14 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Layers with workers flush when nobody can call them any more.
         self.pipeline = None;
-        if let Home::Own(_) = &self.home
-            && !self.lifecycle.is_draining()
-            && !self.lifecycle.report().complete
-            && let Waited::Done(report) = self.shut_down_blocking(DROP_DEADLINE)
-            && report.dropped > 0
-        {
+        let is_idle = self.gangway.len() == 0 && self.lifecycle.report().complete;
+        if is_idle || self.lifecycle.is_draining() || matches!(self.home, Home::Other(_)) {
+            return;
+        }
+        let waited = self.shut_down_blocking(DROP_DEADLINE);
+        if !matches!(waited, Waited::Done(DrainReport { complete: true, .. })) {
             tracing::error!(
-                %report,
+                report = %self.lifecycle.report(),
                 "telemetry is lost: nobody shut down the bridge or the providers"
             );
         }

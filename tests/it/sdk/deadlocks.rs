@@ -613,3 +613,44 @@ fn a_flush_of_an_exporter_ends_while_an_export_is_stuck() {
         drop(traces);
     });
 }
+
+/// A simple processor that waits for nobody must not fill the memory.
+#[test]
+fn a_simple_processor_on_the_pipelines_own_runtime_is_bounded() {
+    in_time(|| {
+        let home = workers(1);
+        let handle = home.handle().clone();
+        let task = home.spawn(async move {
+            let exporter = ScriptedExporter::new(vec![Step::Hold; 2000]);
+            let bridge = Bridge::on(handle, exporter.clone(), &Lifecycle::new());
+            let bridge = bridge.expect("a worker");
+            let traces = SdkTracerProvider::builder()
+                .with_simple_exporter(bridge.span_exporter())
+                .build();
+            for _ in 0..2000 {
+                span(&traces);
+            }
+            let report = bridge.shutdown(SHORT);
+            (report, exporter.calls())
+        });
+        let (report, calls) = home.block_on(task).expect("no panic");
+        assert_eq!((calls, report.dropped), (1024, 1024), "{report:?}");
+    });
+}
+
+/// A dropped bridge whose runtime has not even begun with what it was handed.
+#[test]
+fn a_span_is_handed_over_and_everything_is_dropped_at_once() {
+    in_time(|| {
+        for _ in 0..100 {
+            let exporter = ScriptedExporter::delivering();
+            let bridge = bridge(&exporter);
+            let spans = bridge.span_exporter();
+            let mut export = tokio_test::task::spawn(spans.export(span_data(1)));
+            let _ = export.poll();
+            drop(export);
+            drop((spans, bridge));
+            assert_eq!(exporter.delivered(), 1);
+        }
+    });
+}
