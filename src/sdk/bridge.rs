@@ -18,8 +18,9 @@ use crate::{BoxExporter, DrainReport, Exporter, ExporterExt, InvalidConfig, Life
 ///
 /// It hands out exporters, any number of each, that share the pipeline. To shut one down, as a
 /// provider does with its own, flushes the pipeline and leaves the others at work; with the last
-/// one the pipeline is shut down. [`shutdown`](Self::shutdown) does that at once, and tells what
-/// became of the telemetry.
+/// one the pipeline is shut down. The SDK waits for 5 seconds there; what is not delivered by then
+/// stays in the pipeline, for [`shutdown`](Self::shutdown), which waits as long as you say and
+/// tells what became of all. Without a bridge to call it on, it is dropped.
 ///
 /// The pipeline works for as long as the bridge or one of its exporters lives. If the last of them
 /// is dropped and nobody has shut anything down, a bridge with a runtime of its own waits for up
@@ -176,6 +177,12 @@ fn tracked(pipeline: impl Exporter, lifecycle: &Lifecycle) -> BoxExporter {
         pipeline.boxed_exporter()
     } else {
         lifecycle.layer().layer(pipeline).boxed_exporter()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.shared.lose_bridge();
     }
 }
 

@@ -109,7 +109,8 @@ impl HandOver {
         told(self.shared.flush_blocking(deadline), deadline)
     }
 
-    /// Takes no more, and flushes; the last exporter shuts the pipeline down.
+    /// Takes no more, and flushes; the last exporter shuts the pipeline down. What is late stays,
+    /// as long as there is a bridge which may wait longer than the SDK does.
     pub(super) fn shut_down(&self, deadline: Duration) -> OTelSdkResult {
         if self.is_shut_down.swap(true, Ordering::AcqRel) {
             return Err(OTelSdkError::AlreadyShutdown);
@@ -118,12 +119,15 @@ impl HandOver {
         if self.shared.is_closing() {
             return Ok(());
         }
-        let waited = if is_last {
-            self.shared.shut_down_blocking(deadline)
-        } else {
-            self.shared.flush_blocking(deadline)
-        };
-        told(waited, deadline)
+        if is_last && !self.shared.has_bridge() {
+            return told(self.shared.shut_down_blocking(deadline), deadline);
+        }
+        told(self.shared.flush_blocking(deadline), deadline)?;
+        if is_last {
+            // Nothing is left, so this takes no time.
+            return told(self.shared.shut_down_blocking(Duration::ZERO), deadline);
+        }
+        Ok(())
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     gangway: Arc<Gangway>,
     /// Exporters that are neither shut down nor dropped.
     exporters: AtomicUsize,
+    /// Whether the bridge itself lives.
+    bridge: AtomicBool,
     /// Someone shuts down everything, and waits: exporters that are shut down need not.
     closing: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl Shared {
             lifecycle,
             gangway: Arc::default(),
             exporters: AtomicUsize::new(0),
+            bridge: AtomicBool::new(true),
             closing: AtomicBool::new(false),
         }
     }
@@ -84,6 +87,14 @@ impl Shared {
     /// One exporter less. Whether it was the last.
     pub(super) fn leave(&self) -> bool {
         self.exporters.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    pub(super) fn has_bridge(&self) -> bool {
+        self.bridge.load(Ordering::Acquire)
+    }
+
+    pub(super) fn lose_bridge(&self) {
+        self.bridge.store(false, Ordering::Release);
     }
 
     /// From now on exporters leave the end of the pipeline to the caller.
