@@ -362,3 +362,28 @@ fn exemplars_len<'a, T: Number + 'a>(exemplars: impl Iterator<Item = &'a Exempla
 fn exemplar_len<T>(exemplar: &Exemplar<T>) -> usize {
     46 + attributes_len(exemplar.filtered_attributes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The SDK records no exemplars yet, and theirs is a type that nobody else can make.
+    #[test]
+    fn exemplars_carry_their_span() {
+        let put = |span_id, trace_id| {
+            let mut out = Vec::new();
+            put_sampled(&mut out, -1_i64, span_id, trace_id);
+            put_sampled(&mut out, 0.5, &[0; 8], &[0; 16]);
+            out
+        };
+        let mut expected = vec![6 << 3 | 1];
+        expected.extend_from_slice(&[0xff; 8]);
+        expected.extend_from_slice(&[4 << 3 | 2, 8]);
+        expected.extend_from_slice(&[7; 8]);
+        expected.extend_from_slice(&[5 << 3 | 2, 16]);
+        expected.extend_from_slice(&[9; 16]);
+        expected.push(3 << 3 | 1);
+        expected.extend_from_slice(&0.5_f64.to_le_bytes());
+        assert_eq!(put(&[7; 8], &[9; 16]), expected);
+    }
+}
