@@ -6,7 +6,11 @@ mod stage;
 #[cfg(feature = "server")]
 mod termination;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 pub(crate) use self::shared::{Admission, Level, Parked, Shared};
 #[cfg(feature = "server")]
@@ -66,7 +70,14 @@ impl Lifecycle {
     /// The layer that counts requests and, while draining, turns new ones away.
     #[must_use]
     pub fn layer(&self) -> TrackLayer {
+        self.shared.is_tracked.store(true, Ordering::Relaxed);
         TrackLayer::new(self.shared.clone())
+    }
+
+    /// Whether a [`layer`](Self::layer) was made: a pipeline should have one, and only one.
+    #[cfg(feature = "sdk")]
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.shared.is_tracked.load(Ordering::Relaxed)
     }
 
     /// The part of a layer that has a worker of its own: see [`Stage`].

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     task::Waker,
     time::Duration,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) level: watch::Sender<Level>,
     /// A request was settled.
     settled: Notify,
+    /// Whether there is a layer that counts requests.
+    pub(super) is_tracked: AtomicBool,
 }
 
 /// One lock over all of it: a request is either let in before the level is raised, and waited

@@ -41,6 +41,7 @@ mod receiver_http;
 mod remote_write;
 mod retry;
 mod route;
+mod sdk;
 mod sdk_encode;
 mod split;
 mod syslog;
