@@ -1,6 +1,8 @@
-//! The SDK's types to OTLP: this crate's encoders and exporters, and opentelemetry-otlp's.
+//! The SDK's types to OTLP and to a server: this crate's encoders and exporters, and
+//! opentelemetry-otlp's. Linux only.
 //!
-//! An argument that is no option leaves the parts with that in their name: `encode`.
+//! An argument that is no option leaves the parts with that in their name: `encode`, `export`,
+//! `outage`.
 
 #![allow(
     clippy::expect_used,
@@ -13,18 +15,34 @@
 mod allocations;
 #[path = "sdk/encode.rs"]
 mod encode;
+#[path = "sdk/export.rs"]
+mod export;
+#[path = "sdk/outage.rs"]
+mod outage;
+#[path = "sdk/server.rs"]
+mod server;
 #[path = "sdk/workload.rs"]
 mod workload;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let part = arguments.find(|argument| !argument.starts_with('-'));
-    let wanted = |name: &str| part.as_deref().is_none_or(|part| name.contains(part));
-    // `cargo test --benches` only wants to know that it starts.
-    if std::env::args().any(|argument| argument == "--test") {
+    let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    // Criterion's own option, which the other benches know: does it start?
+    if has("--test") {
         return;
     }
-    if wanted("encode") {
-        encode::run();
+    if has(server::SERVE) {
+        return server::serve();
+    }
+    let mut arguments = std::env::args().skip(1);
+    let part = arguments.find(|argument| !argument.starts_with('-'));
+    for (name, run) in [
+        ("encode", encode::run as fn()),
+        ("export", export::run),
+        ("outage", outage::run),
+    ] {
+        if part.as_deref().is_none_or(|part| name.contains(part)) {
+            run();
+            println!();
+        }
     }
 }

@@ -94,7 +94,11 @@ fn compare(protocol: Protocol, gzip: bool, theirs: Export, ours: Export) {
     });
     println!(
         "| {} | {} | {:.0} | {:.0} | {} | {:.0} | {:.0} | {} | {:.1} | {:.1} |",
-        if protocol == Protocol::Grpc { "gRPC" } else { "HTTP" },
+        if protocol == Protocol::Grpc {
+            "gRPC"
+        } else {
+            "HTTP"
+        },
         if gzip { "yes" } else { "no" },
         theirs.0,
         theirs.1,
@@ -155,7 +159,11 @@ pub(crate) fn theirs(protocol: Protocol, address: &str, gzip: bool) -> Export {
 
 /// Ours over the bridge, with the layers that do what theirs does.
 fn ours(protocol: Protocol, address: &str, gzip: bool) -> Export {
-    let compression = if gzip { Compression::Gzip } else { Compression::None };
+    let compression = if gzip {
+        Compression::Gzip
+    } else {
+        Compression::None
+    };
     let bridge = Bridge::start(|_| {
         let exporter = match protocol {
             Protocol::Grpc => OtlpGrpcExporter::builder()
