@@ -223,4 +223,21 @@ fn allocations_do_not_grow_with_the_batch() {
     // Few items are sorted on the stack.
     assert_eq!(count(500, 3), count(1000, 3));
     assert!(count(1000, 3) <= 8, "{}", count(1000, 3));
+
+    let order = |count: usize| {
+        let pairs = [KeyValue::new("a", 1), KeyValue::new("b", f64::NAN)];
+        let batch: Vec<_> = (0..count)
+            .map(|index| {
+                let mut pairs = pairs.clone();
+                pairs.rotate_left(index % 2);
+                with_scope(
+                    InstrumentationScope::builder("s")
+                        .with_attributes(pairs)
+                        .build(),
+                )
+            })
+            .collect();
+        allocations(|| encode_spans(&resource, &batch)).1
+    };
+    assert_eq!(order(10), order(1000));
 }
