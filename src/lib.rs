@@ -89,6 +89,8 @@
 //! | `testing` | test support |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+// Standard output belongs to the program: the console exporter alone writes to it.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What several features share stays whole where only one of them is on.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]
