@@ -21,7 +21,7 @@ use crate::otlp::{
     wire::{MAX_DEPTH, put_len_field, put_varint_field, varint_len},
 };
 
-/// Writes an attribute. `level` is how many messages are around it.
+/// Writes an attribute. `level` is how many messages are around its fields, its own included.
 pub(super) fn put_any_attribute(
     out: &mut Vec<u8>,
     number: u32,
@@ -53,7 +53,7 @@ pub(super) fn put_any_attribute(
     }
 }
 
-/// Writes the body of an `AnyValue`. `level` is how many messages are around it.
+/// Writes the body of an `AnyValue`. `level` is how many messages are around it, its own included.
 pub(super) fn put_any_value(out: &mut Vec<u8>, level: usize, value: &AnyValue) {
     match value {
         AnyValue::String(text) => put_len_field(out, STRING, text.as_str().as_bytes()),
@@ -107,14 +107,14 @@ pub(super) fn any_value_len(value: &AnyValue, level: usize) -> usize {
     }
 }
 
-/// Whether the values of a list may stand below its `AnyValue`, with this many messages around.
+/// Whether values may stand in a list: an `ArrayValue` and an `AnyValue` below this level.
 const fn fits_list(level: usize) -> bool {
-    level + 1 + 2 <= MAX_DEPTH
+    level + 2 <= MAX_DEPTH
 }
 
-/// The same for a map, which has one message more for each value.
+/// Whether they may stand in a map: a `KeyValueList`, a `KeyValue` and an `AnyValue`.
 const fn fits_map(level: usize) -> bool {
-    level + 1 + 3 <= MAX_DEPTH
+    level + 3 <= MAX_DEPTH
 }
 
 /// What is left of a list or map that is being written as JSON.
