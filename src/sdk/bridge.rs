@@ -149,6 +149,11 @@ impl Bridge {
         self.report(report.map_or(Waited::Gone, Waited::Done))
     }
 
+    /// Exporters that are shut down no longer flush: a [`shutdown`](Self::shutdown) follows.
+    pub(super) fn begin_shutdown(&self) {
+        self.shared.close();
+    }
+
     fn report(&self, waited: Waited) -> DrainReport {
         match waited {
             Waited::Done(report) => report,

@@ -92,6 +92,8 @@ impl HandOver {
             answered.await
         };
         let is_draining = shared.lifecycle().is_draining();
+        // What is logged of an export is about an export.
+        let _suppressed = opentelemetry::Context::enter_telemetry_suppressed_scope();
         match answer {
             Ok(answer) => outcome(signal, items, started.elapsed(), is_draining, answer),
             Err(_) => Err(gone(signal, items, is_draining)),

@@ -45,8 +45,7 @@
 //! # }
 //! ```
 //!
-//! An app that is set up by the standard `OTEL_*` variables needs one line: see
-//! `init_from_env`.
+//! An app that is set up by the standard `OTEL_*` variables needs one line: [`init_from_env`].
 //!
 //! # Threads and runtimes
 //!
@@ -76,12 +75,29 @@
 //! doing so log more. Whatever happens on the threads of the bridge's own runtime, in tasks that
 //! clients spawn too, therefore counts as
 //! [suppressed](opentelemetry::Context::enter_telemetry_suppressed_scope): the SDK drops spans and
-//! log records from there. On a runtime of yours this covers the pipeline, and not the tasks that
-//! it spawns, such as the connections of an HTTP client; if you log at that level, keep their
-//! targets out of what you export:
+//! log records from there.
+//!
+//! One thing gets around that: `tracing-opentelemetry` starts a span that names its parent, or
+//! that it has none, outside of what is suppressed, and `h2` has such spans at level debug. If you
+//! record these levels and export over gRPC, give that layer a filter:
+//!
+//! ```
+//! use tracing_subscriber::{Layer, Registry, filter::dynamic_filter_fn, layer::SubscriberExt};
+//!
+//! # use opentelemetry::trace::TracerProvider;
+//! # let tracer = opentelemetry_sdk::trace::SdkTracerProvider::default().tracer("app");
+//! let app_only = dynamic_filter_fn(|_, _| !tower_otlp::sdk::is_export_thread());
+//! let spans = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(app_only);
+//! let subscriber = Registry::default().with(spans);
+//! # let _ = subscriber;
+//! ```
+//!
+//! On a runtime of yours the pipeline itself is covered, and the tasks that it spawns, such as the
+//! connections of an HTTP client, are not. If you record these levels there, keep the targets out,
+//! of the layer for spans and of that for logs:
 //!
 //! ```text
-//! info,tower_otlp=off,hyper=off,hyper_util=off,h2=off,tonic=off,tower=off,reqwest=off,rustls=off
+//! trace,tower_otlp=off,tower::buffer=off,tonic=off,reqwest=off,hyper=off,h2=off,rustls=off
 //! ```
 
 mod bridge;
@@ -89,6 +105,7 @@ pub mod encode;
 mod exporters;
 mod gangway;
 mod hand_over;
+mod init;
 mod outcome;
 mod shared;
 mod threads;
@@ -96,4 +113,6 @@ mod threads;
 pub use self::{
     bridge::Bridge,
     exporters::{LogExporter, MetricExporter, SpanExporter},
+    init::{InitError, Telemetry, init_from_env},
+    threads::is_export_thread,
 };

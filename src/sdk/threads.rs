@@ -1,6 +1,7 @@
 //! What depends on the thread: a runtime of our own, and waiting on a thread of anybody's.
 
 use std::{
+    cell::Cell,
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Mutex, PoisonError},
@@ -8,6 +9,19 @@ use std::{
 
 use opentelemetry::Context;
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+
+thread_local! {
+    /// Whether this thread is one of an [`OwnRuntime`].
+    static OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread belongs to the own runtime of a [`Bridge`](super::Bridge), so that all
+/// telemetry from it is about an export. See [the module](super#the-exports-own-telemetry) for
+/// what it is good for.
+#[must_use]
+pub fn is_export_thread() -> bool {
+    OWN.get()
+}
 
 /// A runtime for one pipeline. It ends when this is dropped or [stopped](Self::stop), on any
 /// thread.
@@ -22,8 +36,11 @@ impl OwnRuntime {
             .worker_threads(1)
             .thread_name("tower-otlp-sdk")
             .enable_all()
-            // For the life of the thread: whatever a task spawns is covered, too.
-            .on_thread_start(|| std::mem::forget(Context::enter_telemetry_suppressed_scope()))
+            .on_thread_start(|| {
+                OWN.set(true);
+                // For the life of the thread: whatever a task spawns is covered, too.
+                std::mem::forget(Context::enter_telemetry_suppressed_scope());
+            })
             .build()?;
         Ok(Self {
             handle: runtime.handle().clone(),

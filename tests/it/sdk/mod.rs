@@ -1,8 +1,12 @@
 //! The OpenTelemetry SDK over pipelines of ours.
 
+mod alone;
+mod bridges;
 mod deadlocks;
 mod ends;
 mod errors;
+mod feedback;
+mod init;
 mod processors;
 
 use std::{net::SocketAddr, panic::resume_unwind, sync::mpsc, thread, time::Duration};
