@@ -387,6 +387,9 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<(ErrorKind, &'static str)>
     if let Some(io) = error.downcast_ref::<io::Error>() {
         return Some(match io.kind() {
             io::ErrorKind::TimedOut => (ErrorKind::Timeout, "input or output timed out"),
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => (ErrorKind::Unavailable, "cannot connect"),
             _ => (ErrorKind::Unavailable, "input or output failed"),
         });
     }
@@ -437,7 +440,9 @@ mod tests {
         let shed: BoxError = Box::new(tower::load_shed::error::Overloaded::new());
         assert_eq!(ExportError::from(shed).kind(), ErrorKind::Overloaded);
         let io: BoxError = Box::new(io::Error::from(io::ErrorKind::ConnectionRefused));
-        assert_eq!(ExportError::from(io).kind(), ErrorKind::Unavailable);
+        let io = ExportError::from(io);
+        assert_eq!(io.kind(), ErrorKind::Unavailable);
+        assert_eq!(io.message(), "cannot connect");
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! exporters take them.
 //!
 //! ```text
-//!            receivers                     layers                         exporters
-//!   gRPC  ─┐                                                           ┌─ OTLP gRPC
-//!          ├─► ExportRequest ─► retry ─► fan-out ─► timeout ─►  ... ───┼─ OTLP HTTP
-//!   HTTP  ─┘   (OTLP bytes)      every one a tower::Layer; any other   ├─ console
-//!                                tower layer fits in between           └─ yours
+//!   receivers                         layers                           exporters
+//!   gRPC  ─┐                                                       ┌─ OTLP gRPC · OTLP HTTP
+//!   HTTP  ─┤                                                       ├─ Jaeger · Zipkin
+//!          ├─► ExportRequest ─► queue ─► batch ─► retry ─►  ... ───┼─ Prometheus: scraped, remote write
+//!   files ─┤    (OTLP bytes)                                       ├─ Elasticsearch · OpenSearch · InfluxDB
+//!   SDK   ─┘                 every one a tower::Layer;             ├─ TCP · syslog · file · console
+//!                            any other fits in between             └─ yours
 //! ```
 //!
 //! A pipeline that sends to a Collector and gives up no telemetry while the Collector is away for
@@ -43,15 +45,21 @@
 //! # }
 //! ```
 //!
-//! Where to go from here:
+//! # Where to go from here
 //!
-//! - [`receivers`]: take OTLP in a tonic server or an axum app, beside its own routes.
-//! - [`exporters`]: send it on; or [`from_url`], or the standard variables with
-//!   [`exporters::otlp::from_env`].
-//! - [`layers`]: what each does, the order that suits most pipelines, and what other orders do.
-//! - [`otlp`]: the data model, for those who write an exporter or a layer of their own.
-//! - [`Lifecycle`]: flush and shut down, and be told what became of the telemetry.
-//! - [`testing`]: the contract that every layer keeps, to hold your own against.
+//! | To | see |
+//! |---|---|
+//! | take OTLP in a tonic server or an axum app, beside its own routes | [`receivers`] |
+//! | send it on | [`exporters`]; [`from_url`]; the standard variables with [`exporters::otlp::from_env`] |
+//! | know what each layer does | [`layers`] |
+//! | put layers in order | [the guide](guides::order_of_layers) |
+//! | choose who keeps the data while a backend is away | [the guide](guides::acknowledgement_and_overflow) |
+//! | end without losing what is held | [`Lifecycle`], [the guide](guides::shutdown) |
+//! | know what goes on, and be told of trouble | [`layers::observe`], [the guide](guides::observing) |
+//! | understand a message | [the guide](guides::troubleshooting) |
+//! | come from the OpenTelemetry Collector | [the guide](guides::from_a_collector_yaml) |
+//! | write an exporter | [the guide](guides::writing_an_exporter), [`otlp`] |
+//! | write a layer | [the guide](guides::writing_a_layer), [`testing`] |
 //!
 //! # Nothing is lost in silence
 //!
@@ -89,6 +97,8 @@
 //! | `testing` | test support |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+// Standard output belongs to the program: the console exporter alone writes to it.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What several features share stays whole where only one of them is on.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]

@@ -42,10 +42,43 @@ impl DrainReport {
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
         self.drops.iter().copied()
     }
+
+    fn fmt_all(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            delivered,
+            rejected,
+            refused,
+            cancelled,
+            retained,
+            dropped,
+            in_flight,
+            complete,
+            drops,
+        } = self;
+        write!(
+            f,
+            "accepted={accepted} delivered={delivered} rejected={rejected} refused={refused} \
+             cancelled={cancelled} retained={retained} dropped={dropped}"
+        )?;
+        for (position, (reason, items)) in drops.iter().enumerate() {
+            let separator = if position == 0 { " (" } else { ", " };
+            write!(f, "{separator}{reason}={items}")?;
+        }
+        if !drops.is_empty() {
+            f.write_str(")")?;
+        }
+        write!(f, " in_flight={in_flight} complete={complete}")
+    }
 }
 
+/// What was delivered, retained and dropped, on one line. The alternate form, `{:#}`, has every
+/// count, and the reasons of the drops.
 impl fmt::Display for DrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return self.fmt_all(f);
+        }
         let Self {
             delivered,
             retained,
@@ -90,5 +123,33 @@ impl DropReason {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_form_names_every_reason() {
+        let report = DrainReport {
+            accepted: 9,
+            delivered: 3,
+            dropped: 6,
+            complete: true,
+            drops: vec![
+                (DropReason::Failed(ErrorKind::Unavailable), 2),
+                (DropReason::Overflow, 4),
+            ],
+            ..DrainReport::default()
+        };
+        assert_eq!(report.to_string(), "delivered=3 retained=0 dropped=6");
+        assert_eq!(
+            format!("{report:#}"),
+            "accepted=9 delivered=3 rejected=0 refused=0 cancelled=0 retained=0 \
+             dropped=6 (unavailable=2, queue_full=4) in_flight=0 complete=true"
+        );
+        let nothing = DrainReport::default();
+        assert!(format!("{nothing:#}").contains("dropped=0 in_flight=0"));
     }
 }

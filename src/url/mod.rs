@@ -393,7 +393,15 @@ fn unknown(name: &str) -> UrlError {
     let is_scheme = name
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    let shown = if is_scheme && name.len() <= 32 {
+    // What the endpoints of SDKs begin with, and what one may guess.
+    let is_otlp = ["http", "https", "grpc", "otlp"]
+        .iter()
+        .any(|guess| name.eq_ignore_ascii_case(guess));
+    let shown = if is_otlp {
+        let message = "which protocol it speaks: for OTLP write otlp+grpc, otlp+grpcs, otlp+http \
+                       or otlp+https";
+        format!("`{name}` does not say {message}; {}", known())
+    } else if is_scheme && name.len() <= 32 {
         format!("`{name}` is not known; {}", known())
     } else {
         format!("it is not known; {}", known())

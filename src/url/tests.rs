@@ -74,6 +74,10 @@ fn an_unknown_scheme_is_told_what_there_is() {
             assert_eq!(text.contains(&needs), scheme.build.is_none(), "{text}");
         }
     }
+    for guess in ["otlp://host:4317", "HTTP://host:4318"] {
+        let text = error(guess);
+        assert!(text.contains("for OTLP write otlp+grpc,"), "{text}");
+    }
     let text = error("no scheme at all");
     assert!(
         text.starts_with("exporter URL: scheme: it is missing; there are "),

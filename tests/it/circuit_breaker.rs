@@ -16,6 +16,7 @@ use tower_otlp::{
             CircuitBreaker, CircuitBreakerLayer, CircuitBreakerPolicy, CircuitHandle, CircuitState,
             Verdict,
         },
+        observe::{BreakerState, Recorder},
         retry::RetryPolicy,
     },
     testing::{ReadinessProbe, ScriptedExporter, Step, contract, logs},
@@ -73,6 +74,14 @@ async fn open(
     }
     assert_eq!(handle.state(), CircuitState::Open);
     (service, exporter, handle)
+}
+
+#[test]
+fn an_observer_hears_from_the_start_that_the_circuit_is_closed() {
+    let recorder = Recorder::new();
+    let layer = CircuitBreakerLayer::error(policy().observer(recorder.clone())).unwrap();
+    let _service = layer.layer(ScriptedExporter::delivering());
+    assert_eq!(recorder.snapshot().breaker(), Some(BreakerState::Closed));
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,6 +22,7 @@ mod fallback;
 mod fan_out;
 mod file;
 mod fuzz_seeds;
+mod guides;
 mod influxdb;
 mod jaeger;
 mod json;

@@ -134,6 +134,9 @@ pub(super) enum Entry {
 
 impl Circuit {
     pub(super) fn new(policy: CircuitBreakerPolicy) -> Self {
+        // A state that is first told when it changes leaves an alert without a series until then.
+        let closed = observe::BreakerState::Closed;
+        policy.observer.emit(observe::Event::Breaker(closed));
         Self {
             policy,
             parking: Arc::default(),
