@@ -51,6 +51,7 @@
 //! |---|---|
 //! | take OTLP in a tonic server or an axum app, beside its own routes | [`receivers`] |
 //! | send it on | [`exporters`]; [`from_url`]; the standard variables with [`exporters::otlp::from_env`] |
+//! | send an SDK's own telemetry through a pipeline | [`sdk`] |
 //! | know what each layer does | [`layers`] |
 //! | put layers in order | [the guide](guides::order_of_layers) |
 //! | choose who keeps the data while a backend is away | [the guide](guides::acknowledgement_and_overflow) |

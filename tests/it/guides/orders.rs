@@ -12,6 +12,11 @@ fn the_runs_of_the_guide_are_what_the_example_prints() {
     let compose = target
         .join("examples")
         .join(format!("compose{}", env::consts::EXE_SUFFIX));
+    assert!(
+        compose.exists(),
+        "{} is missing: `cargo test --test it` does not build it, `cargo build --examples` does",
+        compose.display()
+    );
     let mut runs = 0;
     for block in GUIDE.split("```console\n").skip(1) {
         let block = block.split("```").next().expect("the end of the block");
@@ -20,7 +25,7 @@ fn the_runs_of_the_guide_are_what_the_example_prints() {
         let output = Command::new(&compose)
             .args(arguments.split(' '))
             .output()
-            .unwrap_or_else(|error| panic!("{}: {error}", compose.display()));
+            .expect("it starts");
         let printed = String::from_utf8(output.stdout).expect("text");
         let printed: Vec<_> = printed.lines().map(str::trim_end).collect();
         for line in shown.lines() {
