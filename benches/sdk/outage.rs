@@ -43,7 +43,9 @@ const AWAY: u64 = 50;
 const BACK: u64 = 10;
 
 pub(crate) fn run() {
-    println!("| spans | made | arrived | lost | all there after |\n|---|---|---|---|---|");
+    println!(
+        "| spans | made | arrived | lost | the flush at the end took |\n|---|---|---|---|---|"
+    );
     let runtime = Runtime::new().expect("a runtime");
 
     let backend = Backend::away();

@@ -75,8 +75,8 @@ pub(super) fn scope_sizes(scope: &ScopeMetrics) -> Sizes {
         points: 0,
     };
     for metric in scope.metrics() {
-        let (bytes, points) = metric_sizes(metric);
-        sizes.bytes += field_len(bytes);
+        let (data, points) = data_sizes(metric);
+        sizes.bytes += field_len(names_len(metric) + field_len(data));
         sizes.points += points;
     }
     sizes
@@ -87,38 +87,32 @@ pub(super) fn put_scope(out: &mut Vec<u8>, scope: &ScopeMetrics) {
     let header = Scope::new(scope.scope());
     header.put(out);
     for metric in scope.metrics() {
-        put_message(out, 2, metric_sizes(metric).0, |out| {
-            put_metric(out, metric)
-        });
+        let (data, _) = data_sizes(metric);
+        let expected = names_len(metric) + field_len(data);
+        put_message(out, 2, expected, |out| put_metric(out, metric, data));
     }
     put_text(out, 3, header.schema_url());
 }
 
-fn put_metric(out: &mut Vec<u8>, metric: &Metric) {
+/// Writes the body of a `Metric` with data of about `expected` bytes.
+fn put_metric(out: &mut Vec<u8>, metric: &Metric, expected: usize) {
     put_text(out, 1, metric.name());
     put_text(out, 2, metric.description());
     put_text(out, 3, metric.unit());
     match metric.data() {
-        AggregatedMetrics::F64(data) => put_data(out, data),
-        AggregatedMetrics::U64(data) => put_data(out, data),
-        AggregatedMetrics::I64(data) => put_data(out, data),
+        AggregatedMetrics::F64(data) => put_data(out, data, expected),
+        AggregatedMetrics::U64(data) => put_data(out, data, expected),
+        AggregatedMetrics::I64(data) => put_data(out, data, expected),
     }
 }
 
-fn metric_sizes(metric: &Metric) -> (usize, u64) {
-    let names = field_len(metric.name().len())
+fn names_len(metric: &Metric) -> usize {
+    field_len(metric.name().len())
         + field_len(metric.description().len())
-        + field_len(metric.unit().len());
-    let (bytes, points) = match metric.data() {
-        AggregatedMetrics::F64(data) => data_sizes(data),
-        AggregatedMetrics::U64(data) => data_sizes(data),
-        AggregatedMetrics::I64(data) => data_sizes(data),
-    };
-    (names + field_len(bytes), points)
+        + field_len(metric.unit().len())
 }
 
-fn put_data<T: Number>(out: &mut Vec<u8>, data: &MetricData<T>) {
-    let expected = data_sizes(data).0;
+fn put_data<T: Number>(out: &mut Vec<u8>, data: &MetricData<T>, expected: usize) {
     match data {
         MetricData::Gauge(gauge) => put_message(out, 5, expected, |out| put_gauge(out, gauge)),
         MetricData::Sum(sum) => put_message(out, 7, expected, |out| put_sum(out, sum)),
@@ -133,8 +127,16 @@ fn put_data<T: Number>(out: &mut Vec<u8>, data: &MetricData<T>) {
     }
 }
 
-/// About how many bytes the data takes, and how many points are in it.
-fn data_sizes<T: Number>(data: &MetricData<T>) -> (usize, u64) {
+/// About how many bytes a metric's data takes, and how many points are in it.
+fn data_sizes(metric: &Metric) -> (usize, u64) {
+    match metric.data() {
+        AggregatedMetrics::F64(data) => points_sizes(data),
+        AggregatedMetrics::U64(data) => points_sizes(data),
+        AggregatedMetrics::I64(data) => points_sizes(data),
+    }
+}
+
+fn points_sizes<T: Number>(data: &MetricData<T>) -> (usize, u64) {
     fn sum(lengths: impl Iterator<Item = usize>) -> (usize, u64) {
         lengths.fold((4, 0), |(bytes, points), length| {
             (bytes + field_len(length), points + 1)

@@ -111,19 +111,18 @@ pub fn encode_logs(resource: &EncodedResource, batch: &LogBatch<'_>) -> ExportRe
 /// Without data points the request has no bytes, whatever metrics there are.
 #[must_use]
 pub fn encode_metrics(metrics: &ResourceMetrics) -> ExportRequest {
-    let (bytes, points) = metrics
-        .scope_metrics()
-        .map(metrics::scope_sizes)
-        .fold((0, 0), |(bytes, points), scope| {
-            (bytes + field_len(scope.bytes), points + scope.points)
-        });
+    let scopes = metrics.scope_metrics();
+    let scopes: Vec<_> = scopes
+        .map(|scope| (scope, metrics::scope_sizes(scope)))
+        .collect();
+    let points = scopes.iter().map(|(_, sizes)| sizes.points).sum();
     let mut out = Vec::new();
     if points > 0 {
+        let bytes = scopes.iter().map(|(_, sizes)| field_len(sizes.bytes)).sum();
         let resource = EncodedResource::new(metrics.resource());
         resource.put_request(&mut out, bytes, |out| {
-            for scope in metrics.scope_metrics() {
-                let expected = metrics::scope_sizes(scope).bytes;
-                put_message(out, 2, expected, |out| metrics::put_scope(out, scope));
+            for (scope, sizes) in &scopes {
+                put_message(out, 2, sizes.bytes, |out| metrics::put_scope(out, scope));
             }
         });
     }

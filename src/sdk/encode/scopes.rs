@@ -75,35 +75,37 @@ impl Hash for Scope<'_> {
         self.name.hash(state);
         self.version().hash(state);
         self.schema_url().hash(state);
-        // A sum, since the order of attributes says nothing.
-        let sum = self.scope.attributes().fold(0_u64, |sum, attribute| {
-            let mut hasher = DefaultHasher::new();
-            attribute.hash(&mut hasher);
-            sum.wrapping_add(hasher.finish())
-        });
-        state.write_u64(sum);
+        state.write_u64(attributes_hash(self.scope));
     }
 }
 
+/// A sum, since the order of attributes says nothing.
+fn attributes_hash(scope: &InstrumentationScope) -> u64 {
+    scope.attributes().fold(0, |sum: u64, attribute| {
+        let mut hasher = DefaultHasher::new();
+        attribute.hash(&mut hasher);
+        sum.wrapping_add(hasher.finish())
+    })
+}
+
 fn same_attributes(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
-    let count = one.attributes().count();
-    if count != other.attributes().count() {
+    let mut pairs = one.attributes().zip(other.attributes());
+    if one.attributes().count() != other.attributes().count() {
         return false;
     }
-    if one
-        .attributes()
-        .zip(other.attributes())
-        .all(|(a, b)| same(a, b))
-    {
+    if pairs.all(|(one, other)| same(one, other)) {
         return true;
     }
-    let sorted = |scope: &'_ InstrumentationScope| {
-        let mut sorted: Vec<KeyValue> = scope.attributes().cloned().collect();
-        sorted.sort_by(|a, b| a.key.cmp(&b.key));
-        sorted
+    // In another order, perhaps. Scopes have few attributes, and those that differ have hashes
+    // that do.
+    let times = |scope: &InstrumentationScope, attribute| {
+        let equal = scope.attributes().filter(|found| same(found, attribute));
+        equal.count()
     };
-    let (one, other) = (sorted(one), sorted(other));
-    one.iter().zip(&other).all(|(a, b)| same(a, b))
+    attributes_hash(one) == attributes_hash(other)
+        && one
+            .attributes()
+            .all(|attribute| times(one, attribute) == times(other, attribute))
 }
 
 /// Whether two attributes are written the same: not a number is itself.
