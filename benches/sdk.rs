@@ -7,6 +7,7 @@
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "a benchmark stops at the first surprise, and measures in real time"
 )]
