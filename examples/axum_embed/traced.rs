@@ -1,7 +1,5 @@
 //! A span for each request, in the trace of whoever calls, and how long it takes.
 
-use std::time::Instant;
-
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
@@ -9,6 +7,7 @@ use axum::{
 };
 use opentelemetry::{KeyValue, global, metrics::Histogram};
 use opentelemetry_http::HeaderExtractor;
+use tokio::time::Instant;
 use tracing::{Instrument, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 

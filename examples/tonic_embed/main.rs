@@ -151,6 +151,7 @@ impl Telemetry {
     }
 
     async fn shutdown(self) -> Result<DrainReport, BoxError> {
+        // These block, for five seconds at most. The bridge needs nothing of this thread.
         self.traces.shutdown()?;
         self.metrics.shutdown()?;
         self.logs.shutdown()?;

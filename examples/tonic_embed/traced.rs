@@ -4,12 +4,12 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use http::{Request, Response};
 use opentelemetry::{KeyValue, global, metrics::Histogram};
 use opentelemetry_http::HeaderExtractor;
+use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 use tracing::{Instrument, field::Empty};
