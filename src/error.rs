@@ -38,6 +38,23 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// In the order of their numbers.
+    pub(crate) const ALL: [Self; 11] = [
+        ErrorKind::Rejected,
+        ErrorKind::TooLarge,
+        ErrorKind::Unauthenticated,
+        ErrorKind::Unsupported,
+        ErrorKind::Throttled,
+        ErrorKind::Unavailable,
+        ErrorKind::Timeout,
+        ErrorKind::Overloaded,
+        ErrorKind::CircuitOpen,
+        ErrorKind::Closed,
+        ErrorKind::Internal,
+    ];
+    /// `kind as usize` is below this.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
     /// A stable lower-case name, fit for a metric attribute.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -460,6 +477,14 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert_eq!(error.retry(), RetryAdvice::Backoff);
         assert!(error.to_string().contains("what is this"));
+    }
+
+    #[test]
+    fn kinds_stand_in_the_order_of_their_numbers() {
+        for (number, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number, "{kind}");
+        }
+        assert_eq!(ErrorKind::Internal as usize + 1, ErrorKind::COUNT);
     }
 
     #[test]

@@ -130,6 +130,8 @@ mod request;
 mod response;
 #[cfg(feature = "sdk")]
 pub mod sdk;
+#[cfg(any(feature = "otlp-grpc", feature = "_http_client"))]
+mod secrets;
 #[cfg(feature = "status")]
 pub mod status;
 #[cfg(feature = "testing")]

@@ -1,9 +1,11 @@
 //! Ratios to a baseline, measured side by side.
 //!
 //! Times on a shared machine wander by half, so the candidates of a group take turns, round by
-//! round, each for a millisecond or two. What others take from a round only ever adds to it: the
-//! eighth of the rounds that were fastest says what the work itself costs, and ratios are between
-//! these. The same closures go through criterion first.
+//! round. A turn holds several calls, so that each runs mostly with its own code, data and memory
+//! at hand, as under criterion; with `SHORT_TURNS` set it is over after a millisecond, and what is
+//! quick is timed mostly with what another has left in the caches. What others take from a round
+//! only ever adds to it: the eighth of the rounds that were fastest says what the work itself
+//! costs, and ratios are between these. The same closures go through criterion first.
 
 use std::{
     hint::black_box,
@@ -43,7 +45,52 @@ pub(crate) struct Group<'a> {
 }
 
 const ROUNDS: usize = 81;
-const ROUND: Duration = Duration::from_millis(1);
+const FEWEST_ROUNDS: usize = 17;
+/// How long the rounds of a candidate may take in all, but for the fewest.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// How long a turn takes at least, and how many calls it holds at least.
+#[derive(Clone, Copy)]
+struct Turn {
+    time: Duration,
+    calls: u32,
+}
+
+impl Turn {
+    const LONG: Self = Self {
+        time: Duration::from_millis(8),
+        calls: 5,
+    };
+    const SHORT: Self = Self {
+        time: Duration::from_millis(1),
+        calls: 1,
+    };
+
+    fn chosen() -> Self {
+        match std::env::var_os("SHORT_TURNS") {
+            Some(_) => Self::SHORT,
+            None => Self::LONG,
+        }
+    }
+
+    /// How many calls fill a turn, and how long that takes.
+    fn calls(self, run: &mut dyn FnMut()) -> (u32, Duration) {
+        let mut calls = 1;
+        loop {
+            let start = Instant::now();
+            for _ in 0..calls {
+                run();
+            }
+            let time = start.elapsed();
+            if time >= self.time / 4 {
+                let fill = f64::from(calls) * self.time.as_secs_f64() / time.as_secs_f64();
+                let fill = (fill.ceil() as u32).max(self.calls);
+                return (fill, time * fill / calls);
+            }
+            calls *= 2;
+        }
+    }
+}
 
 impl<'a> Group<'a> {
     /// A group whose closures each handle `items` items.
@@ -101,19 +148,24 @@ impl<'a> Group<'a> {
 
     /// Prints the group's rows; says whether all goals were met.
     fn table(&mut self) -> bool {
-        let turns: Vec<u32> = self
+        let turn = Turn::chosen();
+        let turns: Vec<(u32, Duration)> = self
             .candidates
             .iter_mut()
-            .map(|candidate| turns(&mut candidate.run))
+            .map(|candidate| turn.calls(&mut candidate.run))
             .collect();
-        let mut rounds = vec![Vec::with_capacity(ROUNDS); turns.len()];
-        for _ in 0..ROUNDS {
+        let longest = turns.iter().map(|turn| turn.1).max().unwrap_or(turn.time);
+        let count = (LONGEST.as_secs_f64() / longest.as_secs_f64()) as usize;
+        let count = count.clamp(FEWEST_ROUNDS, ROUNDS);
+        let mut rounds = vec![Vec::with_capacity(count); turns.len()];
+        for _ in 0..count {
             for (position, candidate) in self.candidates.iter_mut().enumerate() {
                 let start = Instant::now();
-                for _ in 0..turns[position] {
+                let calls = turns[position].0;
+                for _ in 0..calls {
                     (candidate.run)();
                 }
-                let time = start.elapsed().as_secs_f64() / f64::from(turns[position]);
+                let time = start.elapsed().as_secs_f64() / f64::from(calls);
                 rounds[position].push(time * 1e9);
             }
         }
@@ -162,23 +214,6 @@ impl<'a> Group<'a> {
             );
         }
         met_all
-    }
-}
-
-/// How many calls fill a round.
-fn turns(run: &mut dyn FnMut()) -> u32 {
-    let mut turns = 1;
-    loop {
-        let start = Instant::now();
-        for _ in 0..turns {
-            run();
-        }
-        let time = start.elapsed();
-        if time >= ROUND / 4 {
-            let turns = f64::from(turns) * ROUND.as_secs_f64() / time.as_secs_f64();
-            return turns.ceil() as u32;
-        }
-        turns *= 2;
     }
 }
 

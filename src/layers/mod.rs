@@ -57,6 +57,31 @@
 //! [`Lifecycle`](crate::Lifecycle), each with its method `lifecycle`: give it to all of them.
 //!
 //! [`ServiceBuilderExt`](crate::ServiceBuilderExt) has a method for each layer.
+//!
+//! # What tower already has
+//!
+//! | tower's | here |
+//! |---|---|
+//! | `retry::Retry` | is the service of [`retry`]; only the policy is ours |
+//! | `limit::ConcurrencyLimit`, `map_request`, `option_layer`, `boxed_clone` and their like | as they are, between ours |
+//! | `balance::p2c::Balance` | several endpoints of one backend, see below |
+//! | `timeout::Timeout` | works between ours; [`timeout`] also counts the wait for readiness |
+//! | `buffer::Buffer` | to share a service that is no `Clone`, below a retry; to hold data take [`queue`]: a buffer drops the request of a caller that goes away |
+//! | `load_shed` | at the edge, above everything: it drops by design |
+//! | `limit::RateLimit` | [`rate_limit`] is shared by clones and counts items or bytes |
+//! | `steer`, `filter`, `hedge` | [`route`] and [`fan_out`]: a clone of `Steer` takes the readiness of the original for its own, and the others drop or double telemetry |
+//!
+//! A balancer over exporters has three pitfalls, for which the example `load_balance` has the
+//! answers:
+//!
+//! - An endpoint that refuses connections fails fast, looks idle, and is sent everything. Put a
+//!   [`circuit_breaker`] in its pending mode *below* the balancer, over each endpoint: what is not
+//!   ready is not chosen.
+//! - A balancer is not `Clone`. `Buffer` above it shares it, and a [`retry`] above that keeps the
+//!   requests, which a [`queue`] holds on to: `queue · retry · buffer · balance · circuit breaker ·
+//!   timeout · exporter`.
+//! - An endpoint whose readiness fails is thrown out for good. Exporters and layers of this crate
+//!   report failures in their answers, so that does not happen here before a shutdown.
 
 pub mod adaptive_concurrency;
 pub mod admission;

@@ -86,7 +86,8 @@ impl OtlpServer {
     }
 
     /// Hands what it receives to this pipeline. When the lifecycle is draining it takes nothing
-    /// new, answers what it has taken, and ends.
+    /// new, answers what it has taken, and ends: at the deadline of the shutdown at the latest,
+    /// for a client that is stuck keeps its connection open for ever.
     ///
     /// # Errors
     /// If one of the servers ends by itself; then the other ends, too.
@@ -110,11 +111,28 @@ impl OtlpServer {
             .into_axum_router()
             .layer(limit);
         let http = axum::serve(self.http.0, router).with_graceful_shutdown(lifecycle.draining());
+        let mut stage = lifecycle.stage();
+        let late = async move {
+            stage.draining().await;
+            match stage.deadline() {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
         async move {
-            tokio::try_join!(async { grpc.await.map_err(BoxError::from) }, async {
-                http.await.map_err(BoxError::from)
-            },)?;
-            Ok(())
+            let served = async {
+                tokio::try_join!(async { grpc.await.map_err(BoxError::from) }, async {
+                    http.await.map_err(BoxError::from)
+                })
+            };
+            tokio::select! {
+                biased;
+                ended = served => ended.map(|_| ()),
+                () = late => {
+                    tracing::debug!("connections were still open at the deadline of the shutdown");
+                    Ok(())
+                }
+            }
         }
     }
 }

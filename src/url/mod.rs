@@ -105,6 +105,7 @@ use crate::BoxExporter;
 /// | `timeout` | OTLP, HTTP, Jaeger over UDP | of one attempt: a duration, or `none` |
 /// | `connect_timeout` | OTLP, HTTP, TCP, syslog | a duration |
 /// | `header.NAME` | OTLP, HTTP | sent with each request |
+/// | `tenant_header` | OTLP | the header that has the tenant of each request |
 /// | `user_agent` | OTLP, HTTP | text |
 /// | `max_request_bytes` | OTLP, HTTP, TCP, syslog | a size |
 /// | `proxy` | HTTP | a URL, or `none`; by default the environment is asked |

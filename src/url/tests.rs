@@ -130,6 +130,7 @@ mod otlp_http {
             "otlp+http://h?header.authorization=Bearer%20a+b&header.x-a=1&header.x-a=2",
             "otlp+http://h?proxy=http://user:pass@proxy:3128",
             "otlp+http://h?proxy=none",
+            "otlp+http://h?tenant_header=X-Scope-OrgID",
         ] {
             if let Err(error) = from_url(good) {
                 panic!("{good}: {error}");
@@ -171,7 +172,8 @@ mod otlp_http {
             "{text}"
         );
         let text = error("otlp+http://h?tiemout=1s");
-        let allowed = "header.NAME, compression, timeout, user_agent, max_request_bytes, encoding";
+        let allowed = "header.NAME, compression, timeout, user_agent, max_request_bytes, encoding, \
+                       tenant_header";
         assert!(text.contains(allowed), "{text}");
     }
 
@@ -242,6 +244,7 @@ mod otlp_grpc {
             "otlp+grpc://[::1]:4317?compression=gzip&timeout=5s&header.x-key=v",
             "otlp+grpc://h?timeout=none&connect_timeout=1s&keepalive=none",
             "otlp+grpc://h?keepalive=1m&user_agent=shop/1.2&max_request_bytes=4MB",
+            "otlp+grpc://h?tenant_header=X-Scope-OrgID",
         ] {
             if let Err(error) = from_url(good) {
                 panic!("{good}: {error}");

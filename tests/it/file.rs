@@ -9,6 +9,7 @@ mod read;
 mod replay;
 mod rotate;
 mod url;
+mod whole;
 
 use std::{fs, path::Path};
 

@@ -2,5 +2,7 @@
 
 mod examples;
 mod parser;
+mod points;
 mod random;
+mod records;
 mod service;

@@ -8,6 +8,7 @@ mod http;
 mod mapping;
 mod properties;
 mod udp;
+mod whole;
 
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol,

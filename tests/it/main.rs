@@ -17,6 +17,7 @@ mod circuit_breaker;
 mod compression;
 mod console;
 mod elasticsearch;
+mod embedding;
 mod env;
 mod examples;
 mod fallback;

@@ -7,6 +7,7 @@ mod mapping;
 pub(crate) mod model;
 mod parser;
 mod random;
+mod wire;
 
 use tower::ServiceExt as _;
 use tower_otlp::{

@@ -72,6 +72,48 @@ async fn does_not_send_again_what_cannot_help() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_final_kind_is_sent_again_as_often_as_the_policy_allows() {
+    let refused = || Step::Fail(ExportError::new(ErrorKind::Unauthenticated, "expired"));
+    let policy = RetryPolicy::new().also_retry(ErrorKind::Unauthenticated, 1);
+    let service = |exporter: &ScriptedExporter| {
+        RetryLayer::new(policy.clone()).layer(ReadinessProbe::new(exporter.clone()))
+    };
+
+    // Once for each request, and other failures in between do not count.
+    let exporter = ScriptedExporter::new([refused(), Step::Fail(down()), Step::Deliver]);
+    let mut one = service(&exporter);
+    one.ready().await.unwrap().call(logs(1)).await.unwrap();
+    exporter.extend([refused(), Step::Deliver]);
+    one.ready().await.unwrap().call(logs(2)).await.unwrap();
+    assert_eq!(exporter.items(), [1, 1, 1, 2, 2]);
+
+    // A second refusal is final, and keeps its advice.
+    let exporter = ScriptedExporter::new([refused(), Step::Fail(down()), refused()]);
+    let error = service(&exporter).oneshot(logs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(error.retry(), RetryAdvice::Never);
+    assert_eq!(exporter.calls(), 3);
+
+    // Other kinds are as final as ever.
+    let rejected = Step::Fail(ExportError::new(ErrorKind::Rejected, "no"));
+    let exporter = ScriptedExporter::new([rejected]);
+    service(&exporter).oneshot(logs(1)).await.unwrap_err();
+    assert_eq!(exporter.calls(), 1);
+    assert!(format!("{policy:?}").contains("also_retry: [(Unauthenticated, 1)]"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_bounds_hold_for_a_kind_that_is_also_sent_again() {
+    let refused = || Step::Fail(ExportError::new(ErrorKind::Unauthenticated, "expired"));
+    let exporter = ScriptedExporter::new([refused(), refused(), refused()]);
+    let policy = RetryPolicy::new()
+        .also_retry(ErrorKind::Unauthenticated, u32::MAX)
+        .max_attempts(2);
+    send(policy, &exporter, 1).await.unwrap_err();
+    assert_eq!(exporter.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_nobody_recognises_is_tried_five_times() {
     let calls = Arc::new(AtomicUsize::new(0));
     let foreign = tower::service_fn({

@@ -3,6 +3,7 @@
 mod failures;
 mod secure;
 mod stack;
+mod whole;
 
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_test::{assert_pending, assert_ready_ok, task};

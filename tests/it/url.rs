@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod defaults;
+
 use std::net::SocketAddr;
 
 use tokio::{net::TcpListener, sync::mpsc};

@@ -3,6 +3,7 @@
 mod answers;
 mod network;
 mod properties;
+mod whole;
 
 use std::sync::{Arc, Mutex};
 

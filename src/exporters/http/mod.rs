@@ -29,11 +29,12 @@ pub use client::{ReqwestFuture, ReqwestService};
 pub use options::HttpClientOptions;
 pub use sender::HttpExportFuture;
 
+pub(crate) use crate::secrets::Secrets;
 #[cfg(feature = "otlp-http")]
 pub(crate) use common::is_reserved;
 pub(crate) use common::{HttpOptions, http_options};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use reply::{Reply, Secrets, Unread, readable};
+pub(crate) use reply::{Reply, Unread, readable};
 pub(crate) use sender::{HttpSender, StatusTable};
 
 /// The body of the requests that HTTP exporters send: one piece, shared with the request that

@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
+use http::{HeaderMap, StatusCode, header, response::Parts};
 
 use crate::{ExportError, body::CollectError, classify::Overrides, otlp::response::RpcStatus};
 
-use super::StatusTable;
+use super::{Secrets, StatusTable};
 
 /// How much of an error's text is kept, in characters.
 const MAX_MESSAGE: usize = 200;
@@ -166,39 +166,10 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(until.duration_since(sent).unwrap_or_default())
 }
 
-/// Header values that must not come back in an error: some servers quote what they were sent.
-#[derive(Clone, Default)]
-pub(crate) struct Secrets(Vec<String>);
-
-impl Secrets {
-    /// Notes a value, with the part of it behind a scheme such as `Bearer`.
-    pub(crate) fn add(&mut self, value: &HeaderValue) {
-        // Hiding a very short value would only garble the text.
-        const SHORTEST: usize = 4;
-        let Ok(value) = value.to_str() else {
-            return;
-        };
-        let parts = [Some(value), value.split_once(' ').map(|(_, secret)| secret)];
-        for part in parts.into_iter().flatten() {
-            if part.len() >= SHORTEST {
-                self.0.push(part.to_owned());
-            }
-        }
-    }
-
-    pub(crate) fn hide(&self, text: String) -> String {
-        self.0.iter().fold(text, |text, secret| {
-            if text.contains(secret) {
-                text.replace(secret, "***")
-            } else {
-                text
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
     use crate::{RetryAdvice, classify};
 

@@ -22,8 +22,14 @@
 //! Both can be built from code, from a [URL](crate::from_url), or from the standard
 //! [environment variables](from_env), and both are generic over the service below them, so that
 //! tower layers fit there too: a token that has to be refreshed, a signature, a load balancer.
+//!
+//! What a receiver kept of its clients' headers goes out with the telemetry where that is asked
+//! for: `tenant_header` sends the tenant on, `forward_header` one header, `forward_headers` all
+//! that were kept and the trace context.
 
 pub mod env;
+#[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
+mod forward;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 #[cfg(feature = "otlp-http")]

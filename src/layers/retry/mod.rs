@@ -25,8 +25,8 @@
 //! The service is tower's own [`Retry`](tower::retry::Retry); this module adds the
 //! [`RetryPolicy`]:
 //!
-//! - It goes by the [advice](crate::RetryAdvice) of the error and by nothing else. Exporters give
-//!   it according to the [OTLP specification](https://opentelemetry.io/docs/specs/otlp/)
+//! - It goes by the [advice](crate::RetryAdvice) of the error, and by nothing else unless
+//!   [`also_retry`](RetryPolicy::also_retry) makes an exception. Exporters give it according to the [OTLP specification](https://opentelemetry.io/docs/specs/otlp/)
 //!   ("Failures" and "Throttling", for gRPC and for HTTP).
 //! - It waits a random time between zero and a bound that grows from failure to failure, so that
 //!   clients which failed together do not come back together. The specification asks for this

@@ -32,6 +32,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// | [`max_backoff`](Self::max_backoff) | 30 s |
 /// | [`max_elapsed`](Self::max_elapsed) | 5 min |
 /// | [`max_attempts`](Self::max_attempts) | no bound |
+/// | [`also_retry`](Self::also_retry) | none |
 /// | [`budget`](Self::budget) | none |
 ///
 /// Errors of kind [`Internal`](ErrorKind::Internal) end a request at the fifth attempt that fails
@@ -54,6 +55,7 @@ pub struct RetryPolicy {
     multiplier: f64,
     max_elapsed: Option<Duration>,
     max_attempts: Option<u32>,
+    also: [u32; ErrorKind::COUNT],
     budget: Option<Arc<dyn Budget + Send + Sync>>,
     seed: Option<Arc<AtomicU64>>,
     stage: Option<Stage>,
@@ -95,6 +97,7 @@ impl RetryPolicy {
             multiplier: 2.0,
             max_elapsed: Some(Duration::from_secs(5 * 60)),
             max_attempts: None,
+            also: [0; ErrorKind::COUNT],
             budget: None,
             seed: None,
             stage: None,
@@ -149,6 +152,27 @@ impl RetryPolicy {
         self
     }
 
+    /// Sends a request again after a final error of this kind, so many times at most, with the
+    /// usual backoff. All other bounds count as well.
+    ///
+    /// For errors that something below the exporter repairs. A layer there that throws away a
+    /// token which was refused needs one more attempt to fetch and try a new one:
+    ///
+    /// ```
+    /// use tower_otlp::{ErrorKind, layers::retry::RetryPolicy};
+    ///
+    /// let policy = RetryPolicy::new().also_retry(ErrorKind::Unauthenticated, 1);
+    /// # let _ = policy;
+    /// ```
+    ///
+    /// For a status that a server uses for something else, `on_status` of the exporter is the
+    /// better place.
+    #[must_use]
+    pub const fn also_retry(mut self, kind: ErrorKind, times: u32) -> Self {
+        self.also[kind as usize] = times;
+        self
+    }
+
     /// Allows retries only while this budget, shared by all requests, has something left.
     ///
     /// There is none by default: a request that finds the budget empty is given up, and
@@ -179,9 +203,15 @@ impl RetryPolicy {
         self
     }
 
+    /// The kinds that are sent again although they are final, and how often.
+    fn also_retried(&self) -> Vec<(ErrorKind, u32)> {
+        let kinds = ErrorKind::ALL.into_iter().zip(self.also);
+        kinds.filter(|(_, times)| *times > 0).collect()
+    }
+
     /// The wait before the next attempt, or `None` if there is to be none.
     fn next_wait(&mut self, error: &ExportError) -> Option<Duration> {
-        if !error.is_retryable() {
+        if !error.is_retryable() && !self.may_retry_all_the_same(error.kind()) {
             return None;
         }
         if error.kind() == ErrorKind::Internal {
@@ -221,6 +251,15 @@ impl RetryPolicy {
         // An attempt at the very deadline of a shutdown would come too late.
         let longest = drain.map_or(Duration::MAX, |left| (left / 2).max(SHORTEST_WAIT));
         Some(self.backoff().min(longest).max(at_least).min(left))
+    }
+
+    /// Takes one of the times that [`also_retry`](Self::also_retry) allows: this is the request's
+    /// own copy of the policy.
+    const fn may_retry_all_the_same(&mut self, kind: ErrorKind) -> bool {
+        let left = &mut self.also[kind as usize];
+        let allowed = *left > 0;
+        *left = left.saturating_sub(1);
+        allowed
     }
 
     fn wait(&self, error: &ExportError, duration: Duration) -> Wait {
@@ -266,6 +305,7 @@ impl fmt::Debug for RetryPolicy {
             .field("max_backoff", &self.max_backoff)
             .field("max_elapsed", &self.max_elapsed)
             .field("max_attempts", &self.max_attempts)
+            .field("also_retry", &self.also_retried())
             .field("budget", &self.budget.is_some())
             .finish_non_exhaustive()
     }

@@ -28,26 +28,31 @@
 //! # assert_eq!(count(&request), [("unknown".to_owned(), 1)]);
 //! ```
 
-mod common;
+mod ids;
 mod logs;
 mod metrics;
+mod packed;
+mod resource;
+mod text;
 mod traces;
+mod value;
 
 use std::{fmt, marker::PhantomData};
 
-#[cfg(feature = "zipkin")]
-pub(crate) use common::key_and_value_bytes;
-pub use common::{
-    AnyValue, Array, ArrayIter, Attributes, AttributesIter, EntityRef, Packed, PackedScalar,
-    PackedVarints, Resource, Scope, SpanId, Str, TraceId,
-};
+pub use ids::{SpanId, TraceId};
 pub use logs::{LogRecord, Logs, SeverityNumber};
 pub use metrics::{
     AggregationTemporality, Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
     Gauge, Histogram, HistogramDataPoint, Metric, MetricData, Metrics, Number, NumberDataPoint,
     QuantileValue, Sum, Summary, SummaryDataPoint,
 };
+pub use packed::{Packed, PackedScalar, PackedVarints};
+pub use resource::{EntityRef, Resource, Scope};
+pub use text::Str;
 pub use traces::{Event, Link, Span, SpanKind, Status, StatusCode, Traces};
+#[cfg(feature = "zipkin")]
+pub(crate) use value::key_and_value_bytes;
+pub use value::{AnyValue, Array, ArrayIter, Attributes, AttributesIter};
 
 use super::{
     cursor::{Cursor, key},

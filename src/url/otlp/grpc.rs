@@ -60,6 +60,9 @@ fn builder(target: &mut Target, endpoint: String) -> Result<OtlpGrpcBuilder, Url
     let params = &mut target.params;
     let builder = OtlpGrpcExporter::builder().endpoint(endpoint);
     let mut builder = common_options!(params, builder, COMPRESSIONS);
+    if let Some(name) = params.take("tenant_header")? {
+        builder = builder.tenant_header(name);
+    }
     if let Some(value) = params.read("connect_timeout", duration)? {
         builder = builder.connect_timeout(value);
     }

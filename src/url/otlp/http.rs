@@ -42,6 +42,9 @@ fn builder(
     if let Some(value) = params.read("encoding", |value| one_of(value, &encodings))? {
         builder = builder.encoding(value);
     }
+    if let Some(name) = params.take("tenant_header")? {
+        builder = builder.tenant_header(name);
+    }
     Ok(builder)
 }
 

@@ -7,20 +7,20 @@ use tower_otlp::{
 
 use super::parser::{Value, parse};
 
-const NOW: u64 = 1_800_000_000_000_000_000;
+pub(super) const NOW: u64 = 1_800_000_000_000_000_000;
 
-fn encode(protocol: &LineProtocol, signal: Signal, json: &str) -> String {
+pub(super) fn encode(protocol: &LineProtocol, signal: Signal, json: &str) -> String {
     let request = ExportRequest::from_json(signal, json.as_bytes()).expect("valid");
     let lines = protocol.encode(&request, NOW);
     assert_eq!((lines.skipped_items(), lines.reason()), (0, None));
     String::from_utf8(lines.into_bytes()).expect("UTF-8")
 }
 
-fn lines(signal: Signal, json: &str) -> String {
+pub(super) fn lines(signal: Signal, json: &str) -> String {
     encode(&LineProtocol::default(), signal, json)
 }
 
-fn spans(spans: &str) -> String {
+pub(super) fn spans(spans: &str) -> String {
     format!(
         r#"{{"resourceSpans":[{{"resource":{{"attributes":[
         {{"key":"service.name","value":{{"stringValue":"cart"}}}},
@@ -29,7 +29,7 @@ fn spans(spans: &str) -> String {
     )
 }
 
-fn records(records: &str) -> String {
+pub(super) fn records(records: &str) -> String {
     format!(
         r#"{{"resourceLogs":[{{"resource":{{"attributes":[
         {{"key":"service.name","value":{{"stringValue":"cart"}}}},
@@ -38,7 +38,7 @@ fn records(records: &str) -> String {
     )
 }
 
-fn metrics(metrics: &str) -> String {
+pub(super) fn metrics(metrics: &str) -> String {
     format!(
         r#"{{"resourceMetrics":[{{"resource":{{"attributes":[
         {{"key":"service.name","value":{{"stringValue":"cart"}}}}]}},

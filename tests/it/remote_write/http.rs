@@ -506,6 +506,7 @@ async fn other_signals_are_refused_at_once() {
             .await
             .expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(!error.is_retryable());
         let text = error.to_string();
         assert!(
             text.contains("prometheus-remote-write") && text.contains(signal.as_str()),

@@ -10,3 +10,5 @@ pub(crate) mod oracle;
 pub(crate) mod remote_write;
 pub(crate) mod respell;
 pub(crate) mod structs;
+pub(crate) mod whole;
+pub(crate) mod zipkin_proto;

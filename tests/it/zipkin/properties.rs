@@ -1,7 +1,6 @@
 //! Any request: the encoder does not panic, independent parsers read what it wrote, and what they
 //! read is what prost's structs hold.
 
-mod model;
 mod oracle;
 
 use opentelemetry_proto::tonic::{
@@ -18,6 +17,7 @@ use tower_otlp::{
 use crate::support::{
     allocations::allocations,
     generate::{self, Draw, Options},
+    zipkin_proto,
 };
 
 /// Writes a request in both encodings, and reads both.
@@ -52,7 +52,7 @@ fn check(mut message: ExportTraceServiceRequest, service: &str) {
 
     let (encoded, body) = write(&request, ZipkinEncoding::Protobuf);
     assert_eq!(encoded.spans(), expected.len() as u64);
-    let list = model::ListOfSpans::decode(&*body).expect("protobuf");
+    let list = zipkin_proto::ListOfSpans::decode(&*body).expect("protobuf");
     assert_eq!(list.spans.len(), expected.len());
     for (found, expected) in list.spans.iter().zip(&expected) {
         expected.assert_protobuf(found);

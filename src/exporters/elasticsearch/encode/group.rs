@@ -11,7 +11,7 @@ use crate::{
     Signal,
     otlp::{
         json::write::{key, name, short_field, text_field},
-        views::{Attributes, Resource, ResourceGroup, Scope, ScopeGroup, Str},
+        views::{Attributes, Resource, ResourceGroup, Scope, ScopeGroup, Str, Telemetry, View},
     },
 };
 
@@ -55,6 +55,28 @@ impl<'a> Group<'a> {
         target.resolve(format, kind, self.routing, self.scope_name);
     }
 
+    /// Writes a document of this kind with `lines`. If the item's own attributes need a second
+    /// look, which is what its `false` means, it is written once more with what they say.
+    #[inline]
+    pub(super) fn write_document(
+        &mut self,
+        format: &BulkFormat,
+        bulk: &mut Bulk,
+        (kind, target): (Signal, &Target),
+        (item, attributes): (u64, Attributes<'a>),
+        lines: impl Fn(&mut Bulk, &[u8], &Target, Option<Routing<'a>>) -> bool,
+    ) {
+        let start = bulk.text.len();
+        bulk.items.push(item);
+        if lines(bulk, &self.tail, target, None) {
+            return;
+        }
+        bulk.text.truncate(start);
+        let own = Routing::of(attributes);
+        let (tail, target) = self.resolve_own(format, kind, own);
+        lines(bulk, tail, target, Some(own));
+    }
+
     /// What stands at the end of a document whose own attributes may say where it goes, and where
     /// that is.
     pub(super) fn resolve_own(
@@ -66,6 +88,32 @@ impl<'a> Group<'a> {
         let routing = own.within(self.routing);
         self.own.resolve(format, kind, routing, self.scope_name);
         (&self.tail, &self.own)
+    }
+}
+
+/// Writes the items of a request one by one: `write` gets the group of each, the targets of these
+/// kinds of documents, the item, and its position in the request.
+pub(super) fn each_item<'a, T: View<'a>, const KINDS: usize>(
+    telemetry: Telemetry<'a, T>,
+    format: &BulkFormat,
+    kinds: [Signal; KINDS],
+    mut write: impl FnMut(&mut Group<'a>, &[Target; KINDS], &T, u64),
+) {
+    let mut group = Group::default();
+    let mut targets = kinds.map(|_| Target::default());
+    let mut item = 0;
+    for resource in telemetry.resources() {
+        group.enter_resource(&resource);
+        for scope in resource.scopes() {
+            group.enter_scope(&scope);
+            for (target, kind) in targets.iter_mut().zip(kinds) {
+                group.resolve(target, format, kind);
+            }
+            for each in scope.items() {
+                write(&mut group, &targets, &each, item);
+                item += 1;
+            }
+        }
     }
 }
 

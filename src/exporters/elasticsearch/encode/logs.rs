@@ -3,7 +3,7 @@
 use super::{
     BulkFormat, Mapping,
     bulk::Bulk,
-    group::{Group, careful_attributes},
+    group::{Group, careful_attributes, each_item},
     target::{Routing, Target, is_routing},
     value::{Maps, id_field, is_geo, object, plain_members, time_field, value},
 };
@@ -16,42 +16,21 @@ use crate::{
 };
 
 pub(super) fn write(format: &BulkFormat, bulk: &mut Bulk, logs: Logs<'_>) {
-    let mut group = Group::default();
-    let mut target = Target::default();
-    let mut item = 0;
-    for resource in logs.resources() {
-        group.enter_resource(&resource);
-        for scope in resource.scopes() {
-            group.enter_scope(&scope);
-            group.resolve(&mut target, format, Signal::Logs);
-            for record in scope.items() {
-                match format.mapping {
-                    Mapping::Otel => write_record(format, bulk, &mut group, &target, &record, item),
-                    Mapping::BodyMap => write_body(format, bulk, &mut group, &record, item),
-                }
-                item += 1;
+    each_item(
+        logs,
+        format,
+        [Signal::Logs],
+        |group, [target], record, item| {
+            if format.mapping == Mapping::BodyMap {
+                return write_body(format, bulk, group, record, item);
             }
-        }
-    }
-}
-
-fn write_record<'a>(
-    format: &BulkFormat,
-    bulk: &mut Bulk,
-    group: &mut Group<'a>,
-    target: &Target,
-    record: &LogRecord<'a>,
-    item: u64,
-) {
-    let start = bulk.text.len();
-    bulk.items.push(item);
-    if record_lines(format, bulk, &group.tail, target, record, None) {
-        return;
-    }
-    bulk.text.truncate(start);
-    let own = Routing::of(record.attributes());
-    let (tail, target) = group.resolve_own(format, Signal::Logs, own);
-    record_lines(format, bulk, tail, target, record, Some(own));
+            let kind = (Signal::Logs, target);
+            let own = (item, record.attributes());
+            group.write_document(format, bulk, kind, own, |bulk, tail, target, own| {
+                record_lines(format, bulk, tail, target, record, own)
+            });
+        },
+    );
 }
 
 /// Writes both lines of a record. `false` if its attributes need a second look: `own` then is

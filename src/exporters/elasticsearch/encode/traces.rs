@@ -3,7 +3,7 @@
 use super::{
     BulkFormat,
     bulk::Bulk,
-    group::{Group, careful_attributes, outer_attributes, plain_attributes},
+    group::{careful_attributes, each_item, outer_attributes, plain_attributes},
     target::{Routing, Target},
     value::{Maps, id_field, integer, time_field},
 };
@@ -16,43 +16,26 @@ use crate::{
 };
 
 pub(super) fn write(format: &BulkFormat, bulk: &mut Bulk, traces: Traces<'_>) {
-    let mut group = Group::default();
-    let (mut spans, mut events) = (Target::default(), Target::default());
-    let mut item = 0;
-    for resource in traces.resources() {
-        group.enter_resource(&resource);
-        for scope in resource.scopes() {
-            group.enter_scope(&scope);
-            group.resolve(&mut spans, format, Signal::Traces);
-            group.resolve(&mut events, format, Signal::Logs);
-            for span in scope.items() {
-                write_span(format, bulk, &mut group, &spans, &span, item);
-                for event in span.events() {
-                    write_event(format, bulk, &mut group, &events, &span, &event, item);
-                }
-                item += 1;
+    let kinds = [Signal::Traces, Signal::Logs];
+    each_item(
+        traces,
+        format,
+        kinds,
+        |group, [spans, events], span, item| {
+            let kind = (Signal::Traces, spans);
+            let own = (item, span.attributes());
+            group.write_document(format, bulk, kind, own, |bulk, tail, target, own| {
+                span_lines(format, bulk, tail, target, span, own)
+            });
+            for event in span.events() {
+                let kind = (Signal::Logs, events);
+                let own = (item, event.attributes());
+                group.write_document(format, bulk, kind, own, |bulk, tail, target, own| {
+                    event_lines(format, bulk, tail, target, span, &event, own)
+                });
             }
-        }
-    }
-}
-
-fn write_span<'a>(
-    format: &BulkFormat,
-    bulk: &mut Bulk,
-    group: &mut Group<'a>,
-    target: &Target,
-    span: &Span<'a>,
-    item: u64,
-) {
-    let start = bulk.text.len();
-    bulk.items.push(item);
-    if span_lines(format, bulk, &group.tail, target, span, None) {
-        return;
-    }
-    bulk.text.truncate(start);
-    let own = Routing::of(span.attributes());
-    let (tail, target) = group.resolve_own(format, Signal::Traces, own);
-    span_lines(format, bulk, tail, target, span, Some(own));
+        },
+    );
 }
 
 /// Writes both lines of a span. `false` if its attributes need a second look: `own` then is what
@@ -145,26 +128,6 @@ fn write_link(out: &mut Vec<u8>, link: &Link<'_>) {
         link.dropped_attributes_count(),
     );
     out.push(b'}');
-}
-
-fn write_event<'a>(
-    format: &BulkFormat,
-    bulk: &mut Bulk,
-    group: &mut Group<'a>,
-    target: &Target,
-    span: &Span<'a>,
-    event: &Event<'a>,
-    item: u64,
-) {
-    let start = bulk.text.len();
-    bulk.items.push(item);
-    if event_lines(format, bulk, &group.tail, target, span, event, None) {
-        return;
-    }
-    bulk.text.truncate(start);
-    let own = Routing::of(event.attributes());
-    let (tail, target) = group.resolve_own(format, Signal::Logs, own);
-    event_lines(format, bulk, tail, target, span, event, Some(own));
 }
 
 /// As [`span_lines`], for an event.

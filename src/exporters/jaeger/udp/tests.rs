@@ -163,3 +163,30 @@ async fn what_cannot_be_sent_in_time_is_a_timeout() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.is_retryable());
 }
+
+/// What the system says if it has no room for a datagram at the moment.
+const ENOBUFS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+    105
+} else if cfg!(windows) {
+    10_055
+} else {
+    55
+};
+
+#[tokio::test]
+async fn a_system_without_buffers_is_tried_again_with_the_whole_datagram() {
+    let system = System::new(|call, _| (call == 2).then(|| io::Error::from_raw_os_error(ENOBUFS)));
+    let mut options = options();
+    options.max_packet_bytes = 2000;
+    let request = spans(&[1000; 3]);
+    let error = options.export(&system, &request).await.expect_err("full");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.is_retryable());
+    let remainder = error.remainder().expect("the rest").clone();
+    assert_eq!(remainder.items(), 2);
+    // Nothing was made smaller for it.
+    assert_eq!(options.fill_bytes.load(Ordering::Relaxed), 65_000);
+    let response = options.export(&system, &remainder).await.expect("sent");
+    assert_eq!(response.delivered_items(), 2);
+    assert_eq!(system.taken.lock().expect("no panic").len(), 3);
+}

@@ -47,7 +47,10 @@ pub(super) fn status(config: &Config, headers: &HeaderMap) -> Option<Result<(), 
         "the server refused the request",
     )
     .with_retry(retry)
-    .with_source(Status::new(code, shorten(&message)))))
+    .with_source(Status::new(
+        code,
+        shorten(&config.secrets.hide(message.into_owned())),
+    ))))
 }
 
 /// tonic's own reader of statuses panics on a value that is not base64.
@@ -119,15 +122,14 @@ pub(super) fn delivered(
         .and_then(|message| plain(config, headers, message))
         .map(|bytes| Answer::from_protobuf(&bytes))
         .unwrap_or_default();
+    let message = config.secrets.hide(answer.message);
     let rejected = answer.rejected.min(items);
     let response =
         ExportResponse::delivered(items - rejected).with_destination(config.destination.clone());
     if rejected > 0 {
-        response.with_rejected(rejected, answer.message)
-    } else if answer.message.is_empty() {
-        response
+        response.with_rejected(rejected, message)
     } else {
-        response.with_message(answer.message)
+        response.with_message(message)
     }
 }
 
@@ -178,6 +180,29 @@ mod tests {
             status(&config, &headers(&[("grpc-status", "0")])),
             Some(Ok(()))
         ));
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_a_header_is_hidden() {
+        let mut config = Config::default();
+        config
+            .secrets
+            .add(&HeaderValue::from_static("Bearer s3cret"));
+        let refused = [("grpc-status", "16"), ("grpc-message", "no s3cret")];
+        let answer = status(&config, &headers(&refused)).expect("a status");
+        let said = format!("{0} {0:?}", answer.expect_err("refused"));
+        assert!(said.contains("no ***"), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+        let answer = Answer {
+            rejected: 1,
+            message: "Bearer s3cret may not".to_owned(),
+        };
+        let message = Message {
+            compressed: false,
+            payload: answer.to_protobuf().into(),
+        };
+        let response = delivered(&config, 2, &HeaderMap::new(), Some(message));
+        assert_eq!(response.message(), Some("*** may not"));
     }
 
     #[test]

@@ -13,7 +13,10 @@ use super::{
     config::{Config, NAME, USER_AGENT, is_reserved},
     endpoint::{self, Target},
 };
-use crate::{Compression, ErrorKind, ExportError, RetryAdvice};
+use crate::{
+    Compression, ErrorKind, ExportError, RetryAdvice,
+    exporters::otlp::forward::{ForwardOptions, forward_options},
+};
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -40,6 +43,7 @@ pub struct OtlpGrpcBuilder {
     endpoint: String,
     headers: Vec<(String, String)>,
     product: Option<String>,
+    forward: ForwardOptions,
     config: Config,
     connect_timeout: Option<Duration>,
     keepalive_interval: Option<Duration>,
@@ -55,6 +59,7 @@ impl Default for OtlpGrpcBuilder {
             endpoint: endpoint::DEFAULT.to_owned(),
             headers: Vec::new(),
             product: None,
+            forward: ForwardOptions::default(),
             config: Config::default(),
             connect_timeout: Some(DEFAULT_CONNECT_TIMEOUT),
             keepalive_interval: Some(DEFAULT_KEEPALIVE_INTERVAL),
@@ -65,6 +70,8 @@ impl Default for OtlpGrpcBuilder {
         }
     }
 }
+
+forward_options!(OtlpGrpcBuilder, "OtlpGrpcExporter");
 
 impl OtlpGrpcBuilder {
     /// Sets the server: `http://host:port`, `https://host:port`, `host:port` (which is
@@ -162,14 +169,6 @@ impl OtlpGrpcBuilder {
         self
     }
 
-    /// Whether to send the headers and the trace context of each request's
-    /// [`Metadata`](crate::Metadata) on. Headers set by [`header`](Self::header) win. Default:
-    /// false.
-    pub fn forward_headers(mut self, forward: bool) -> Self {
-        self.config.forward_headers = forward;
-        self
-    }
-
     /// Says what a status of this server means, instead of what OTLP says: for a gateway that
     /// answers `INTERNAL` while its backend restarts, say.
     ///
@@ -261,6 +260,7 @@ impl OtlpGrpcBuilder {
             Target::Tcp(uri) => config.set_origin(uri),
             Target::Unix(path) => config.set_endpoint(format!("unix:{path}")),
         }
+        config.forward = self.forward.check(is_reserved).map_err(|it| wrong(&it))?;
         if let Some(product) = &self.product {
             let both = HeaderValue::try_from(format!("{product} {USER_AGENT}"))
                 .map_err(|_| wrong("the user agent is not valid"))?;
@@ -268,6 +268,7 @@ impl OtlpGrpcBuilder {
         }
         for (name, value) in &self.headers {
             let (name, value) = parse_header(name, value)?;
+            config.secrets.add(&value);
             if name == header::USER_AGENT {
                 config.headers.insert(name, value);
             } else {
@@ -354,6 +355,7 @@ impl fmt::Debug for OtlpGrpcBuilder {
             Err(_) => out.field("endpoint", &"(not valid)"),
         };
         out.field("headers", &names)
+            .field("forward", &self.forward)
             .field("config", &self.config)
             .field("connect_timeout", &self.connect_timeout)
             .field("keepalive_interval", &self.keepalive_interval)

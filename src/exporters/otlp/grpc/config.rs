@@ -9,9 +9,11 @@ use http::{
 use tonic::Code;
 
 use crate::{
-    Compression, ExportError, Metadata, Signal,
+    Compression, ExportError, Signal,
     classify::Overrides,
+    exporters::otlp::forward::Forward,
     grpc::{CONTENT_TYPE, path},
+    secrets::Secrets,
 };
 
 pub(super) const NAME: &str = "otlp-grpc";
@@ -42,8 +44,10 @@ pub(super) struct Config {
     pub(super) timeout: Option<Duration>,
     pub(super) max_request_bytes: usize,
     pub(super) max_response_bytes: usize,
-    pub(super) forward_headers: bool,
+    pub(super) forward: Forward,
     pub(super) overrides: Overrides<Code>,
+    /// The sensitive values of `headers`.
+    pub(super) secrets: Secrets,
 }
 
 impl Default for Config {
@@ -65,8 +69,9 @@ impl Default for Config {
             timeout: None,
             max_request_bytes: DEFAULT_MAX_REQUEST,
             max_response_bytes: DEFAULT_MAX_RESPONSE,
-            forward_headers: false,
+            forward: Forward::nothing(),
             overrides: Overrides::default(),
+            secrets: Secrets::default(),
         };
         config.set_timeout(Some(DEFAULT_TIMEOUT));
         config.set_origin(&Uri::from_static(super::endpoint::DEFAULT));
@@ -126,29 +131,6 @@ impl Config {
         }
     }
 
-    /// Puts the headers and the trace context of a request into a call, except those that the
-    /// options set.
-    pub(super) fn forward(&self, metadata: &Metadata, headers: &mut HeaderMap) {
-        let trace = [
-            ("traceparent", metadata.traceparent()),
-            ("tracestate", metadata.tracestate()),
-        ];
-        let trace = trace
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        for (name, value) in metadata.headers().chain(trace) {
-            let Ok(name) = HeaderName::try_from(name) else {
-                continue;
-            };
-            if is_reserved(&name) || self.headers.contains_key(&name) {
-                continue;
-            }
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.append(name, value);
-            }
-        }
-    }
-
     /// The error with this exporter's name on it.
     pub(super) fn named(&self, error: ExportError) -> ExportError {
         error.with_exporter(NAME, Arc::clone(&self.endpoint))
@@ -204,7 +186,7 @@ impl fmt::Debug for Config {
             .field("timeout", &self.timeout)
             .field("max_request_bytes", &self.max_request_bytes)
             .field("max_response_bytes", &self.max_response_bytes)
-            .field("forward_headers", &self.forward_headers)
+            .field("forward", &self.forward)
             .field("overrides", &self.overrides)
             .finish()
     }
@@ -240,25 +222,5 @@ mod tests {
             "https://host:1/otlp/opentelemetry.proto.collector.logs.v1.LogsService/Export"
         );
         assert_eq!(&*config.endpoint, "https://host:1/otlp");
-    }
-
-    #[test]
-    fn forwarded_headers_never_replace_those_of_the_options() {
-        let mut config = Config::default();
-        config
-            .headers
-            .insert("authorization", HeaderValue::from_static("mine"));
-        let metadata = Metadata::default()
-            .with_header("Authorization", "theirs")
-            .with_header("grpc-timeout", "1n")
-            .with_header("TE", "gzip")
-            .with_header("not a name", "x")
-            .with_header("x-bad-value", "a\nb")
-            .with_header("x-region", "eu")
-            .with_trace_context("00-aa-bb-01", None);
-        let mut headers = HeaderMap::new();
-        config.forward(&metadata, &mut headers);
-        let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["x-region", "traceparent"]);
     }
 }

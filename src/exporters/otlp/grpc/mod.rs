@@ -142,9 +142,9 @@ impl<T> OtlpGrpcExporter<T> {
         *http.version_mut() = http::Version::HTTP_2;
         *http.uri_mut() = config.uri(request.signal()).clone();
         *http.headers_mut() = config.headers.clone();
-        if config.forward_headers {
-            config.forward(request.metadata(), http.headers_mut());
-        }
+        config
+            .forward
+            .apply(request.metadata(), http.headers_mut())?;
         Ok(http)
     }
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use super::{Config, NAME, OtlpHttpExporter};
 use crate::{
     Compression, Encoding, ExportError, Signal, classify,
-    exporters::http::{Endpoint, HttpOptions, ReqwestService, http_options},
+    exporters::{
+        http::{Endpoint, HttpOptions, ReqwestService, http_options, is_reserved},
+        otlp::forward::{ForwardOptions, forward_options},
+    },
 };
 
 /// The form that the specification asks for: "OpenTelemetry Protocol Exporter", "User Agent".
@@ -31,11 +34,12 @@ pub struct OtlpHttpBuilder {
     signal_endpoints: [Option<String>; 3],
     encoding: Encoding,
     compression: Compression,
-    forward: bool,
+    forward: ForwardOptions,
     http: HttpOptions,
 }
 
 http_options!(OtlpHttpBuilder, "otlp", "OtlpHttpExporter");
+forward_options!(OtlpHttpBuilder, "OtlpHttpExporter");
 
 impl Default for OtlpHttpBuilder {
     fn default() -> Self {
@@ -44,7 +48,7 @@ impl Default for OtlpHttpBuilder {
             signal_endpoints: [None, None, None],
             encoding: Encoding::Protobuf,
             compression: Compression::None,
-            forward: false,
+            forward: ForwardOptions::default(),
             http: HttpOptions::new(NAME, USER_AGENT, 64 << 20),
         }
     }
@@ -101,15 +105,6 @@ impl OtlpHttpBuilder {
     #[must_use]
     pub const fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
-        self
-    }
-
-    /// Whether to send the headers and the trace context of each request's
-    /// [`Metadata`](crate::Metadata) on. Headers set by [`header`](Self::header) win. Default:
-    /// false.
-    #[must_use]
-    pub const fn forward_headers(mut self, forward: bool) -> Self {
-        self.forward = forward;
         self
     }
 
@@ -177,7 +172,8 @@ impl OtlpHttpBuilder {
             endpoints,
             encoding: self.encoding,
             compression: self.compression,
-            forward: self.forward,
+            forward: (self.forward.check(is_reserved))
+                .map_err(|problem| self.http.invalid(problem))?,
         })
     }
 
@@ -209,7 +205,7 @@ impl fmt::Debug for OtlpHttpBuilder {
         out.field("endpoints", &Signal::ALL.map(shown))
             .field("encoding", &self.encoding)
             .field("compression", &self.compression)
-            .field("forward_headers", &self.forward);
+            .field("forward", &self.forward);
         self.http.debug(&mut out);
         out.finish_non_exhaustive()
     }

@@ -71,16 +71,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use tower::BoxError;
 use tower_service::Service;
 
 pub use self::builder::OtlpHttpBuilder;
 use crate::{
-    Compression, Encoding, ExportError, ExportRequest, ExportResponse, Metadata, Signal,
-    exporters::http::{
-        Endpoint, HttpExportFuture, HttpSender, Reply, RequestBody, ReqwestService, is_reserved,
+    Compression, Encoding, ExportError, ExportRequest, ExportResponse, Signal,
+    exporters::{
+        http::{Endpoint, HttpExportFuture, HttpSender, Reply, RequestBody, ReqwestService},
+        otlp::forward::Forward,
     },
     otlp::response::Answer,
 };
@@ -106,7 +107,7 @@ struct Config {
     endpoints: [Endpoint; 3],
     encoding: Encoding,
     compression: Compression,
-    forward: bool,
+    forward: Forward,
     sender: HttpSender,
 }
 
@@ -151,7 +152,7 @@ impl<S> fmt::Debug for OtlpHttpExporter<S> {
             .field("endpoints", &endpoints)
             .field("encoding", &config.encoding)
             .field("compression", &config.compression)
-            .field("forward_headers", &config.forward);
+            .field("forward", &config.forward);
         config.sender.debug(&mut out);
         out.finish()
     }
@@ -220,35 +221,8 @@ impl Config {
         let mut out = self
             .sender
             .post(endpoint, content_type, self.compression, body);
-        if self.forward {
-            self.forward(request.metadata(), out.headers_mut());
-        }
+        self.forward.apply(request.metadata(), out.headers_mut())?;
         Ok(out)
-    }
-
-    /// Puts the headers and the trace context of a request into a call, except those that the
-    /// options set.
-    fn forward(&self, metadata: &Metadata, headers: &mut HeaderMap) {
-        let trace = [
-            ("traceparent", metadata.traceparent()),
-            ("tracestate", metadata.tracestate()),
-        ];
-        let trace = trace
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        let set = headers.clone();
-        for (name, value) in metadata.headers().chain(trace) {
-            let Ok(name) = HeaderName::try_from(name) else {
-                continue;
-            };
-            if is_reserved(&name) || set.contains_key(&name) {
-                continue;
-            }
-            if let Ok(mut value) = HeaderValue::try_from(value) {
-                value.set_sensitive(true);
-                headers.append(name, value);
-            }
-        }
     }
 
     fn read(

@@ -19,35 +19,55 @@ pub(super) struct Value<'a> {
     length: usize,
 }
 
-/// The value of an attribute, as far as it is text.
+/// The value of an attribute, as far as it needs no more than a look.
 pub(super) enum Found<'a> {
     /// The first bytes of the slice, as many as the number says.
     Text(&'a [u8], usize),
+    Int(i64),
+    Bool(bool),
+    Double(f64),
     Other(AnyValue<'a>),
 }
 
 impl<'a> Value<'a> {
+    const EMPTY: Self = Self {
+        from: &[],
+        length: 0,
+    };
+
     pub(super) fn get(self) -> AnyValue<'a> {
         AnyValue::view(self.from.get(..self.length).unwrap_or_default())
     }
 
-    #[inline]
+    /// Sees the common spellings at once.
+    #[inline(always)]
     pub(super) fn find(self) -> Found<'a> {
-        // Nearly every text is a short one.
-        if let [0x0a, length @ 0..0x80, text @ ..] = self.from
-            && usize::from(*length) + 2 == self.length
-        {
-            return Found::Text(text, usize::from(*length));
-        }
-        if let [0x18, number @ ..] = self.from {
-            let mut cursor = Cursor::new(number);
-            if let Some(value) = cursor.varint()
-                && number.len() - cursor.rest().len() + 1 == self.length
-            {
-                return Found::Other(AnyValue::Int(value.cast_signed()));
+        match self.from {
+            // Nearly every text is a short one.
+            [0x0a, length @ 0..0x80, text @ ..] if usize::from(*length) + 2 == self.length => {
+                Found::Text(text, usize::from(*length))
             }
+            // So is a number of up to 14 bits, below it.
+            [0x18, number @ 0..0x80, ..] if self.length == 2 => Found::Int(i64::from(*number)),
+            [0x18, low, high @ 0..0x80, ..] if self.length == 3 => {
+                Found::Int(i64::from(*low & 0x7f) | i64::from(*high) << 7)
+            }
+            [0x18, number @ ..] => {
+                let mut cursor = Cursor::new(number);
+                match cursor.varint() {
+                    Some(value) if number.len() - cursor.rest().len() + 1 == self.length => {
+                        Found::Int(value.cast_signed())
+                    }
+                    _ => Found::Other(self.get()),
+                }
+            }
+            [0x10, value @ 0..=1, ..] if self.length == 2 => Found::Bool(*value == 1),
+            [0x21, bytes @ ..] if self.length == 9 => match bytes.first_chunk() {
+                Some(bytes) => Found::Double(f64::from_le_bytes(*bytes)),
+                None => Found::Other(self.get()),
+            },
+            _ => Found::Other(self.get()),
         }
-        Found::Other(self.get())
     }
 }
 
@@ -63,58 +83,70 @@ const BLOCK: usize = 32;
 #[derive(Clone, Copy, Debug)]
 struct Key<'a> {
     key: &'a [u8],
-    /// What an attribute with this key begins with in its common spelling, all of it that stands
-    /// before the length of the value; and which bytes of it count: the length of the attribute
-    /// does not.
-    head: [u8; BLOCK],
-    mask: [u8; BLOCK],
-    /// How many bytes that is; 0 if it is longer than a block.
+    head: Head,
+}
+
+/// What an attribute with a known key begins with in its common spelling: all of it that stands
+/// before the length of the value.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    /// The bytes, in words: so few are compared without a loop.
+    bytes: [u128; BLOCK / 16],
+    /// Which of them count: the length of the attribute does not.
+    mask: [u128; BLOCK / 16],
+    /// How many bytes that is.
     length: usize,
 }
 
-impl<'a> Key<'a> {
-    fn new(key: &'a [u8]) -> Self {
-        let mut this = Self {
-            key,
-            head: [0; BLOCK],
-            mask: [0; BLOCK],
-            length: 0,
-        };
+fn words(bytes: &[u8; BLOCK]) -> [u128; BLOCK / 16] {
+    let words = bytes.as_chunks().0;
+    let mut result = [0; BLOCK / 16];
+    for (to, from) in result.iter_mut().zip(words) {
+        *to = u128::from_le_bytes(*from);
+    }
+    result
+}
+
+impl Head {
+    fn new(key: &[u8]) -> Self {
         let length = key.len() + 5;
         let mark = ATTRIBUTE.to_le_bytes()[0];
         let key_length = key.len().to_le_bytes()[0];
         let parts = [mark, 0, 0x0a, key_length].into_iter();
         let parts = parts.chain(key.iter().copied()).chain([0x12]);
-        if length <= BLOCK {
-            this.length = length;
-            let places = this.head.iter_mut().zip(&mut this.mask);
-            for ((place, mask), byte) in places.zip(parts) {
-                (*place, *mask) = (byte, 0xff);
-            }
-            this.mask[1] = 0;
+        let (mut bytes, mut mask) = ([0; BLOCK], [0; BLOCK]);
+        for ((byte, mask), part) in bytes.iter_mut().zip(&mut mask).zip(parts) {
+            (*byte, *mask) = (part, 0xff);
         }
-        this
+        mask[1] = 0;
+        if length >= BLOCK {
+            // Too long a key: no attribute begins like this.
+            (bytes[0], mask[0]) = (0, 0xff);
+        }
+        Self {
+            bytes: words(&bytes),
+            mask: words(&mask),
+            length: length % BLOCK,
+        }
     }
 
-    /// Reads the value of the first of these attributes if it has this key and is spelled in the
-    /// common way, and says what stands behind it.
-    #[inline]
-    fn common(&self, attributes: &'a [u8]) -> Option<(Value<'a>, &'a [u8])> {
+    /// Reads the value of the first of these attributes if it begins like this, and says what
+    /// stands behind it.
+    #[inline(always)]
+    fn read<'a>(&self, attributes: &'a [u8]) -> Option<(Value<'a>, &'a [u8])> {
         let start = attributes.first_chunk::<BLOCK>()?;
         let mut differs = 0;
-        for ((byte, head), mask) in start.iter().zip(&self.head).zip(&self.mask) {
-            differs |= (byte ^ head) & mask;
+        for ((word, head), mask) in words(start).iter().zip(&self.bytes).zip(&self.mask) {
+            differs |= (word ^ head) & mask;
         }
-        let [length, from @ ..] = attributes.get(self.length..)? else {
-            return None;
-        };
-        let length = usize::from(*length);
+        let place = self.length % BLOCK;
+        let (whole, length) = (usize::from(start[1]), usize::from(start[place]));
         // One byte says the length of the whole, so one says that of the value.
-        let whole = usize::from(start[1]);
-        if differs != 0 || self.length == 0 || whole >= 0x80 || self.length + length != whole + 1 {
+        if differs != 0 || (whole & 0x80) | ((place + length) ^ (whole + 1)) != 0 {
             return None;
         }
-        Some((Value { from, length }, from.get(length..)?))
+        let from = attributes.get(place + 1..)?;
+        Some((Value { from, length }, attributes.get(whole + 2..)?))
     }
 }
 
@@ -133,7 +165,8 @@ impl<'a> Keys<'a> {
         values.clear();
         let mut cursor = Cursor::new(attributes);
         while let Some((key, value)) = general(&mut cursor) {
-            self.keys.push(Key::new(key));
+            let head = Head::new(key);
+            self.keys.push(Key { key, head });
             values.push(value);
         }
     }
@@ -146,21 +179,13 @@ impl<'a> Keys<'a> {
         from: &'a [u8],
         values: &mut Vec<Value<'a>>,
     ) -> Option<&'a [u8]> {
-        values.clear();
+        values.resize(self.keys.len(), Value::EMPTY);
         let mut rest = from;
-        for key in &self.keys {
-            let value = match key.common(rest) {
-                Some((value, behind)) => {
-                    rest = behind;
-                    value
-                }
-                None => {
-                    let (value, behind) = uncommon(rest, key.key)?;
-                    rest = behind;
-                    value
-                }
+        for (key, value) in self.keys.iter().zip(values) {
+            (*value, rest) = match key.head.read(rest) {
+                Some(read) => read,
+                None => uncommon(rest, key.key)?,
             };
-            values.push(value);
         }
         // Another one may follow.
         let is_last = rest

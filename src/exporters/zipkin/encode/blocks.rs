@@ -2,63 +2,124 @@
 //!
 //! To copy a few bytes of which the number is not known until then costs a call and some
 //! branches. A block of fixed size costs neither: a piece is copied as a block that may reach past
-//! its end, and the next piece goes over what was too much.
+//! its end, and the next piece goes over what was too much. All are written to one room of fixed
+//! size, so that one comparison tells whether there is room for a block.
+
+use super::clean::{CHUNK, harmless, is_clean, is_clean_ascii, pad};
 
 /// What may stand behind a piece that is copied as a block.
 pub(super) const PADDING: usize = 64;
 
-/// Bytes that are looked through at a time.
-const CHUNK: usize = 16;
+/// Where text is put together before it goes on.
+pub(super) type Room = [u8; LIMIT + LARGEST];
 
-/// The text of one span.
-#[derive(Debug, Default)]
-pub(super) struct Blocks {
-    room: Vec<u8>,
+/// An empty one.
+pub(super) const ROOM: Room = [0; LIMIT + LARGEST];
+
+/// How much is put together at most: enough for most spans, and little enough for the fastest
+/// cache.
+const LIMIT: usize = 4096;
+
+/// The largest block. There is room for one behind the limit.
+const LARGEST: usize = 128;
+
+/// What stays behind when the rest goes on: enough to look back at.
+const TAIL: usize = 16;
+
+/// Text on its way to `out`.
+#[derive(Debug)]
+pub(super) struct Blocks<'a> {
+    out: &'a mut Vec<u8>,
+    room: &'a mut Room,
+    /// How much of the room is taken.
     end: usize,
+    /// How much has gone on.
+    gone: usize,
 }
 
-impl Blocks {
-    pub(super) const fn clear(&mut self) {
-        self.end = 0;
+impl<'a> Blocks<'a> {
+    pub(super) const fn new(out: &'a mut Vec<u8>, room: &'a mut Room) -> Self {
+        Self {
+            out,
+            room,
+            end: 0,
+            gone: 0,
+        }
     }
 
+    /// Hands over what is left.
+    pub(super) fn finish(self) {
+        let written = self.room.get(..self.end).unwrap_or_default();
+        self.out.extend_from_slice(written);
+    }
+
+    /// Number of bytes that were written.
+    pub(super) const fn position(&self) -> usize {
+        self.gone + self.end
+    }
+
+    /// The last bytes: as many as [`TAIL`], or [`LARGEST`] if [`space`](Self::space) was made.
+    pub(super) fn last(&self, length: usize) -> &[u8] {
+        let start = self.end.saturating_sub(length);
+        self.room.get(start..self.end).unwrap_or_default()
+    }
+
+    /// Whether this was written last.
     #[inline]
-    pub(super) fn written(&self) -> &[u8] {
-        self.room.get(..self.end).unwrap_or_default()
+    pub(super) fn ends_with(&self, text: &[u8; 12]) -> bool {
+        self.last(text.len()) == text
     }
 
-    #[inline]
-    pub(super) fn last(&self) -> Option<u8> {
-        self.written().last().copied()
-    }
-
-    /// Takes back the last bytes.
+    /// Takes back the last bytes: as many as one may look back at.
     pub(super) const fn back(&mut self, length: usize) {
         self.end = self.end.saturating_sub(length);
     }
 
-    /// Writes the first bytes of a block.
-    #[inline]
-    pub(super) fn block<const N: usize>(&mut self, block: &[u8; N], length: usize) {
-        let room = self.room.get_mut(self.end..);
-        match room.and_then(<[u8]>::first_chunk_mut) {
-            Some(room) => {
-                *room = *block;
-                self.end += length;
-            }
-            None => self.grow(block, length),
+    /// Makes space for [`LARGEST`] bytes, so that one can look back at all of them.
+    pub(super) fn space(&mut self) {
+        if self.end + 2 * LARGEST > LIMIT {
+            self.go_on();
         }
     }
 
+    /// Lets most of the text go on, and says where what stays behind ends.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, block: &[u8], length: usize) {
-        self.room
-            .resize(2 * self.room.len() + block.len() + 4096, 0);
-        self.slice(block.get(..length).unwrap_or_default());
+    fn go_on(&mut self) -> usize {
+        let end = self.end.min(self.room.len());
+        let start = end.saturating_sub(TAIL);
+        let written = self.room.get(..start).unwrap_or_default();
+        self.out.extend_from_slice(written);
+        self.room.copy_within(start..end, 0);
+        self.gone += start;
+        self.end = end - start;
+        self.end
     }
 
-    #[inline]
+    /// Writes into a block, behind what is there; `write` says how many of its bytes count.
+    #[inline(always)]
+    pub(super) fn with<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
+        const { assert!(N <= LARGEST) }
+        let mut end = self.end;
+        if end >= LIMIT {
+            end = self.go_on();
+        }
+        // It is below the limit, and this lets the compiler know.
+        if let Some(room) = self.room[end % LIMIT..].first_chunk_mut() {
+            self.end = end + write(room);
+        }
+    }
+
+    /// Writes the first bytes of a block.
+    #[inline(always)]
+    pub(super) fn block<const N: usize>(&mut self, block: &[u8; N], length: usize) {
+        self.with(|room| {
+            *room = *block;
+            length
+        });
+    }
+
+    #[inline(always)]
     pub(super) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
         self.block(text, N);
     }
@@ -66,13 +127,19 @@ impl Blocks {
     /// Writes any bytes.
     #[inline(never)]
     pub(super) fn slice(&mut self, text: &[u8]) {
-        let end = self.end + text.len();
-        if end > self.room.len() {
-            self.room.resize(2 * end, 0);
-        }
-        if let Some(room) = self.room.get_mut(self.end..end) {
-            room.copy_from_slice(text);
-            self.end = end;
+        let mut rest = text;
+        loop {
+            let room = self.room.get_mut(self.end..).unwrap_or_default();
+            if let Some(room) = room.get_mut(..rest.len()) {
+                room.copy_from_slice(rest);
+                self.end += rest.len();
+                return;
+            }
+            let (piece, behind) = rest.split_at(room.len());
+            room.copy_from_slice(piece);
+            self.end += piece.len();
+            rest = behind;
+            self.go_on();
         }
     }
 
@@ -89,47 +156,56 @@ impl Blocks {
     }
 
     /// Writes the first `length` bytes of `text` as JSON takes them in a string.
-    #[inline]
+    #[inline(always)]
     pub(super) fn escaped(&mut self, text: &[u8], length: usize) {
+        match text.first_chunk() {
+            Some(chunk) if length <= CHUNK && is_clean(chunk, length) => self.block(chunk, length),
+            _ => self.escaped_long(text, length),
+        }
+    }
+
+    /// Like [`escaped`](Self::escaped), for text that is longer than a chunk, needs escapes, or has
+    /// nothing behind it.
+    #[inline(never)]
+    fn escaped_long(&mut self, text: &[u8], length: usize) {
         let (mut rest, mut left) = (text, length);
         while left > 0 {
             let size = left.min(CHUNK);
-            match rest.split_first_chunk::<CHUNK>() {
+            match rest.split_first_chunk() {
                 Some((chunk, behind)) if is_clean(chunk, size) => {
                     self.block(chunk, size);
-                    rest = behind;
-                    left -= size;
+                    (rest, left) = (behind, left - size);
                 }
-                _ => return self.escaped_slowly(rest, left),
+                _ => return self.escaped_slowly(rest.get(..left).unwrap_or_default()),
             }
         }
     }
 
-    /// Like [`escaped`](Self::escaped), for text that needs it or has nothing behind it.
     #[inline(never)]
-    fn escaped_slowly(&mut self, text: &[u8], length: usize) {
-        let mut rest = text.get(..length).unwrap_or_default();
+    fn escaped_slowly(&mut self, text: &[u8]) {
+        let mut rest = text;
         while !rest.is_empty() {
-            let padded;
-            let chunk = match rest.first_chunk::<CHUNK>() {
-                Some(chunk) => chunk,
-                None => {
-                    padded = pad(rest);
-                    &padded
-                }
+            let taken = match rest.first_chunk() {
+                Some(chunk) => self.escaped_chunk(chunk, CHUNK),
+                None => self.escaped_chunk(&pad(rest), rest.len()),
             };
-            let size = rest.len().min(CHUNK);
-            let mut taken = size;
-            if is_clean(chunk, size) {
-                self.block(chunk, size);
-            } else {
-                let clean = chunk.iter().take_while(|byte| !must_escape(**byte)).count();
-                self.block(chunk, clean);
-                self.escape(chunk[clean % CHUNK]);
-                taken = clean + 1;
-            }
             rest = rest.get(taken..).unwrap_or_default();
         }
+    }
+
+    /// Writes the first `size` bytes of a chunk, or those up to the first that must be escaped and
+    /// that one; says how many.
+    #[inline(never)]
+    fn escaped_chunk(&mut self, chunk: &[u8; CHUNK], size: usize) -> usize {
+        if is_clean(chunk, size) {
+            self.block(chunk, size);
+            return size;
+        }
+        let clean = chunk.iter().take_while(|byte| harmless(**byte) != 0);
+        let clean = clean.count();
+        self.block(chunk, clean);
+        self.escape(chunk[clean % CHUNK]);
+        clean + 1
     }
 
     #[inline]
@@ -147,32 +223,104 @@ impl Blocks {
         }
     }
 
-    /// Writes a number.
+    /// Writes the first `length` bytes of `text` in lower case if they are a short text of ASCII
+    /// that JSON takes as it is, else nothing.
     #[inline]
+    pub(super) fn lower_case(&mut self, text: &[u8], length: usize) -> bool {
+        if length > LARGEST {
+            return false;
+        }
+        self.space();
+        let start = self.end;
+        let (mut rest, mut left) = (text, length);
+        while left > 0 {
+            let size = left.min(CHUNK);
+            match rest.split_first_chunk::<CHUNK>() {
+                Some((chunk, behind)) if is_clean_ascii(chunk, size) => {
+                    self.block(&chunk.map(|byte| byte.to_ascii_lowercase()), size);
+                    rest = behind;
+                    left -= size;
+                }
+                _ => {
+                    self.end = start;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Writes a number.
+    #[inline(always)]
     pub(super) fn integer(&mut self, value: u64) {
-        const EIGHT: u64 = 100_000_000;
-        // Lossless, all of them: what is cut off is 0.
         if value < EIGHT {
-            self.first_digits(value as u32);
-        } else if value < EIGHT * EIGHT {
-            self.first_digits((value / EIGHT) as u32);
-            let digits = eight_digits((value % EIGHT) as u32) | ZEROS;
-            self.block(&digits.to_le_bytes(), 8);
+            // Lossless.
+            self.up_to_eight_digits(value as u32);
         } else {
-            self.slice(itoa::Buffer::new().format(value).as_bytes());
+            self.many_digits(value);
         }
     }
 
-    /// Writes a number of at most eight digits.
-    #[inline]
-    fn first_digits(&mut self, value: u32) {
+    #[inline(never)]
+    fn up_to_eight_digits(&mut self, value: u32) {
         let digits = eight_digits(value);
         // The number 0 has one digit, too.
         let zeros = (digits.trailing_zeros() / 8).min(7);
         let text = (digits | ZEROS) >> (8 * zeros);
         self.block(&text.to_le_bytes(), 8 - zeros as usize);
     }
+
+    #[inline(never)]
+    fn many_digits(&mut self, value: u64) {
+        if value >= EIGHT * EIGHT {
+            return self.slice(itoa::Buffer::new().format(value).as_bytes());
+        }
+        // Lossless, both.
+        let first = eight_digits((value / EIGHT) as u32);
+        let last = eight_digits((value % EIGHT) as u32);
+        let zeros = first.trailing_zeros() / 8;
+        let digits = u128::from(first | ZEROS) | u128::from(last | ZEROS) << 64;
+        let text = digits >> (8 * zeros);
+        self.block(&text.to_le_bytes(), 16 - zeros as usize);
+    }
+
+    /// Writes a number of at most three digits behind the point, if it is one.
+    #[inline]
+    pub(super) fn short_double(&mut self, value: f64) -> bool {
+        let size = value.abs();
+        if size.is_nan() || size >= 1e12 {
+            return false;
+        }
+        // Lossless: the sum is below 2^53, and its fraction is not wanted.
+        let thousandths = (size * 1000.0 + 0.5) as u64;
+        // Both are exact, so the quotient is the double nearest to these digits; no others as
+        // short name it.
+        if thousandths as f64 / 1000.0 != size {
+            return false;
+        }
+        if value.is_sign_negative() {
+            self.literal(b"-");
+        }
+        self.integer(thousandths / 1000);
+        let fraction = thousandths % 1000;
+        if fraction != 0 {
+            // Lossless: a digit each.
+            let [first, second, third] = [100, 10, 1].map(|unit| (fraction / unit % 10) as u8);
+            let length = if third != 0 {
+                4
+            } else if second != 0 {
+                3
+            } else {
+                2
+            };
+            self.block(&[b'.', b'0' + first, b'0' + second, b'0' + third], length);
+        }
+        true
+    }
 }
+
+/// The first number of more than eight digits.
+const EIGHT: u64 = 100_000_000;
 
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
@@ -187,57 +335,19 @@ const fn eight_digits(value: u32) -> u64 {
     upper_ones | (twos - 10 * upper_ones) << 8
 }
 
-/// A text of less than a chunk, with zeros behind it.
-#[inline]
-fn pad(text: &[u8]) -> [u8; CHUNK] {
-    let mut padded = [0; CHUNK];
-    padded
-        .iter_mut()
-        .zip(text)
-        .for_each(|(to, from)| *to = *from);
-    padded
-}
-
-const fn must_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-/// What makes the bytes of a chunk harmless, but for the first so many.
-static FILL: [[u8; CHUNK]; CHUNK + 1] = {
-    let mut fill = [[0xff; CHUNK]; CHUNK + 1];
-    let mut size = 0;
-    while size <= CHUNK {
-        let mut position = 0;
-        while position < size {
-            fill[size][position] = 0;
-            position += 1;
-        }
-        size += 1;
-    }
-    fill
-};
-
-/// Whether JSON takes the first `size` bytes of a chunk as they are.
-#[inline]
-fn is_clean(chunk: &[u8; CHUNK], size: usize) -> bool {
-    let fill = &FILL[size.min(CHUNK)];
-    // The compiler does this for all bytes at once, unless it may stop early.
-    let mut is_clean = true;
-    for (byte, fill) in chunk.iter().zip(fill) {
-        is_clean &= !must_escape(byte | fill);
-    }
-    is_clean
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::otlp::json::write::string_body;
 
-    fn written(write: impl FnOnce(&mut Blocks)) -> String {
-        let mut blocks = Blocks::default();
+    fn written(write: impl FnOnce(&mut Blocks<'_>)) -> String {
+        let (mut text, mut room) = (Vec::new(), ROOM);
+        let mut blocks = Blocks::new(&mut text, &mut room);
         write(&mut blocks);
-        String::from_utf8(blocks.written().to_vec()).expect("UTF-8")
+        let length = blocks.position();
+        blocks.finish();
+        assert_eq!(text.len(), length);
+        String::from_utf8(text).expect("UTF-8")
     }
 
     #[test]
@@ -269,6 +379,75 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn doubles_are_written_as_the_other_writer_does() {
+        let mut numbers = vec![0.0, -0.0, 1e12, 999_999_999_999.999, 1e-3, 5e-4, 0.1 + 0.2];
+        numbers.extend((0..100_000).map(|number| f64::from(number) / 100.0));
+        numbers.extend((0..10_000).map(|number| -f64::from(number * 7919) / 1000.0));
+        let mut short = 0;
+        for number in numbers {
+            let mut is_short = false;
+            let text = written(|out| is_short = out.short_double(number));
+            let mut expected = Vec::new();
+            crate::otlp::json::double::encode(&mut expected, number);
+            let expected = if is_short { &*expected } else { b"" };
+            assert_eq!(text.as_bytes(), expected, "{number}");
+            short += usize::from(is_short);
+        }
+        assert!(short > 110_000);
+    }
+
+    #[test]
+    fn short_names_of_ascii_become_lower_case() {
+        for (name, lower) in [
+            ("GET /Cart[Z]@", Some("get /cart[z]@")),
+            (
+                "ONE THAT IS LONGER THAN A CHUNK",
+                Some("one that is longer than a chunk"),
+            ),
+            ("Größe", None),
+            ("A \"b\"", None),
+            ("one that is longer than a chunk\n", None),
+        ] {
+            let padded = format!("{name}\u{fc}\"{}", " ".repeat(16));
+            let mut is_written = false;
+            let text = written(|out| {
+                out.literal(b"-");
+                is_written = out.lower_case(padded.as_bytes(), name.len());
+            });
+            assert_eq!(text, format!("-{}", lower.unwrap_or_default()));
+            assert_eq!(is_written, lower.is_some());
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_room_is_no_end_of_the_text() {
+        for before in LIMIT - 40..LIMIT + LARGEST + 20 {
+            let start = "s".repeat(before);
+            let expected = format!("{start}12345678\\\"1234yAnnotation");
+            let text = written(|out| {
+                out.slice(start.as_bytes());
+                out.integer(12_345_678);
+                out.escaped(b"\"1234", 5);
+                out.literal(b"yAnnotations");
+                assert!(out.ends_with(b"yAnnotations"));
+                assert_eq!(out.position(), before + 26);
+                out.back(1);
+                out.space();
+                out.literal(b"abcdef");
+                assert_eq!(out.last(6), b"abcdef");
+                out.back(6);
+            });
+            assert_eq!(text, expected);
+        }
+        let long = "0123456789".repeat(3000);
+        assert_eq!(written(|out| out.slice(long.as_bytes())), long);
+        assert_eq!(
+            written(|out| out.escaped(long.as_bytes(), long.len())),
+            long
+        );
     }
 
     #[test]

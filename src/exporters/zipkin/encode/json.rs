@@ -6,31 +6,39 @@
 use std::{io::Write as _, net::IpAddr};
 
 use super::{
-    Format, Item, Scratch, ZipkinOptions, annotation,
+    Format, Item, Scratch, ZipkinOptions,
     attribute::{Found, Value},
-    blocks::Blocks,
+    blocks::{Blocks, ROOM, Room},
     endpoint::Endpoint,
-    event_time, lower_case,
+    json_events::{annotations, link},
+    lower_case,
+    parts::Parts,
     template::Source,
     text::plain,
     value,
 };
 use crate::otlp::{
-    AnyValue, SpanKind, Str,
+    AnyValue, SpanKind,
     json::{hex, write::string_body},
 };
 
-/// How many names of spans are remembered.
-const NAMES: usize = 16;
-
 /// What is kept from span to span.
-#[derive(Default)]
 pub(super) struct Memory<'a> {
-    span: Blocks,
-    /// Names of spans: few are different.
-    names: [Rendered<'a>; NAMES],
+    room: Room,
+    /// The last name of a span that is not simply ASCII: few are different.
+    name: Rendered<'a>,
     /// The name of the service, as the end of a call.
     local: Rendered<'a>,
+}
+
+impl Default for Memory<'_> {
+    fn default() -> Self {
+        Self {
+            room: ROOM,
+            name: Rendered::default(),
+            local: Rendered::default(),
+        }
+    }
 }
 
 /// The longest text that is remembered, in bytes.
@@ -57,17 +65,28 @@ impl Default for Rendered<'_> {
 impl<'a> Rendered<'a> {
     /// Writes the text for this name, as `render` does.
     #[inline]
-    fn write(&mut self, out: &mut Blocks, name: &'a [u8], render: impl FnOnce(&mut Blocks)) {
-        if self.length > 0 && self.name == name {
+    fn write(
+        &mut self,
+        out: &mut Blocks<'_>,
+        name: &'a [u8],
+        render: impl FnOnce(&mut Blocks<'_>),
+    ) {
+        let is_known = std::ptr::eq(self.name, name) || self.name == name;
+        if self.length > 0 && is_known {
             out.fragment(&self.text, self.length);
             return;
         }
-        let start = out.written().len();
+        out.space();
+        let start = out.position();
         render(out);
-        let made = out.written().get(start..).unwrap_or_default();
-        if let Some(text) = self.text.get_mut(..made.len()) {
+        let length = out.position() - start;
+        // A longer text may have gone on, and is not remembered.
+        let made = out.last(length);
+        if made.len() == length
+            && let Some(text) = self.text.get_mut(..length)
+        {
             text.copy_from_slice(made);
-            (self.name, self.length) = (name, made.len());
+            (self.name, self.length) = (name, length);
         }
     }
 }
@@ -89,11 +108,10 @@ impl Format for Json {
         scratch: &mut Scratch<'a>,
     ) {
         let span = item.span;
-        let text = &mut memory.span;
-        text.clear();
+        let mut blocks = Blocks::new(out, &mut memory.room);
+        let text = &mut blocks;
         head(text, item);
-        kind(text, span.kind());
-        name(text, &mut memory.names, span.name(), &mut scratch.text);
+        name(text, &mut memory.name, span, &mut scratch.text);
         if item.timestamp != 0 {
             text.literal(b",\"timestamp\":");
             text.integer(item.timestamp);
@@ -107,13 +125,22 @@ impl Format for Json {
         annotations(text, item, options, scratch);
         tags(text, item, scratch);
         text.literal(b"},");
-        out.extend_from_slice(text.written());
+        blocks.finish();
     }
 
     fn end(out: &mut Vec<u8>) {
         if let Some(comma) = out.last_mut() {
             *comma = b']';
         }
+    }
+
+    fn begin_tag(text: &mut Vec<u8>) {
+        // The quote ends the value before.
+        let before: &[u8] = match text.is_empty() {
+            true => b",\"tags\":{\"",
+            false => b"\",\"",
+        };
+        text.extend_from_slice(before);
     }
 
     fn tag(text: &mut Vec<u8>, key: &[u8], value: &[u8]) {
@@ -123,12 +150,6 @@ impl Format for Json {
     }
 
     fn tag_key(text: &mut Vec<u8>, key: &[u8]) {
-        // The quote ends the value before this key.
-        let before: &[u8] = match text.is_empty() {
-            true => b",\"tags\":{\"",
-            false => b"\",\"",
-        };
-        text.extend_from_slice(before);
         string_body(text, key);
         defuse(text);
         text.extend_from_slice(b"\":\"");
@@ -141,59 +162,84 @@ impl Format for Json {
     }
 }
 
-/// Writes the ids, but for the quote behind the last.
-#[inline]
-fn head(out: &mut Blocks, item: &Item<'_, '_>) {
-    // Their lengths were checked.
-    let trace: [u8; 16] = item.span.trace_id().to_array().unwrap_or_default();
-    let id: [u8; 8] = item.span.span_id().to_array().unwrap_or_default();
-    out.literal(b"{\"traceId\":\"");
-    out.literal(&hex::digits::<16, 32>(&trace));
-    if let Ok(parent) = item.parent.try_into() {
-        out.literal(b"\",\"parentId\":\"");
-        out.literal(&hex::digits::<8, 16>(parent));
+/// Writes the ids and the kind.
+#[inline(always)]
+fn head(out: &mut Blocks<'_>, item: &Item<'_, '_>) {
+    // What differs goes to places that are known: all ids become digits in one go. Their lengths
+    // were checked.
+    let span = item.span;
+    let kind = kind(span.kind());
+    let trace: [u8; 16] = span.trace_id().to_array().unwrap_or_default();
+    let id: [u8; 8] = span.span_id().to_array().unwrap_or_default();
+    let mut ids = [0; 32];
+    ids[..16].copy_from_slice(&trace);
+    ids[16..24].copy_from_slice(&id);
+    match <&[u8; 8]>::try_from(item.parent) {
+        Ok(parent) => {
+            ids[24..].copy_from_slice(parent);
+            let digits: [u8; 64] = hex::digits(&ids);
+            out.with::<128>(|room| {
+                room[..98].copy_from_slice(
+                    b"{\"traceId\":\"                                \
+                    \",\"parentId\":\"                \",\"id\":\"                ",
+                );
+                room[12..44].copy_from_slice(&digits[..32]);
+                room[58..74].copy_from_slice(&digits[48..]);
+                room[82..98].copy_from_slice(&digits[32..48]);
+                room[98..118].copy_from_slice(kind.0);
+                98 + kind.1
+            });
+        }
+        Err(_) => {
+            let digits: [u8; 64] = hex::digits(&ids);
+            out.with::<96>(|room| {
+                room[..68].copy_from_slice(
+                    b"{\"traceId\":\"                                \
+                    \",\"id\":\"                ",
+                );
+                room[12..44].copy_from_slice(&digits[..32]);
+                room[52..68].copy_from_slice(&digits[32..48]);
+                room[68..88].copy_from_slice(kind.0);
+                68 + kind.1
+            });
+        }
     }
-    out.literal(b"\",\"id\":\"");
-    out.literal(&hex::digits::<8, 16>(&id));
 }
 
-/// Writes the kind, and the quote before it that ends the id.
-#[inline]
-fn kind(out: &mut Blocks, kind: SpanKind) {
+/// The kind, and the quote before it that ends the id: the first bytes, as many as it says.
+const fn kind(kind: SpanKind) -> (&'static [u8; 20], usize) {
     match kind {
-        SpanKind::CLIENT => out.literal(b"\",\"kind\":\"CLIENT\""),
-        SpanKind::SERVER => out.literal(b"\",\"kind\":\"SERVER\""),
-        SpanKind::PRODUCER => out.literal(b"\",\"kind\":\"PRODUCER\""),
-        SpanKind::CONSUMER => out.literal(b"\",\"kind\":\"CONSUMER\""),
-        _ => out.literal(b"\""),
+        SpanKind::CLIENT => (b"\",\"kind\":\"CLIENT\"   ", 17),
+        SpanKind::SERVER => (b"\",\"kind\":\"SERVER\"   ", 17),
+        SpanKind::PRODUCER => (b"\",\"kind\":\"PRODUCER\" ", 19),
+        SpanKind::CONSUMER => (b"\",\"kind\":\"CONSUMER\" ", 19),
+        _ => (b"\"                   ", 1),
     }
 }
 
-#[inline]
-fn name<'a>(
-    out: &mut Blocks,
-    names: &mut [Rendered<'a>; NAMES],
-    name: Str<'a>,
-    lower: &mut Vec<u8>,
-) {
-    let bytes = name.as_bytes();
-    // The end of a name differs more often than its start.
-    let [.., last] = bytes else {
+/// Writes the name, unless it is empty.
+#[inline(always)]
+fn name<'a>(out: &mut Blocks<'_>, known: &mut Rendered<'a>, span: &Parts<'a>, lower: &mut Vec<u8>) {
+    let (text, length) = span.name_from();
+    if length == 0 {
         return;
-    };
-    let place = (usize::from(*last) ^ bytes.len()) % NAMES;
-    names[place].write(out, bytes, |out| {
-        lower.clear();
-        lower_case(lower, name);
-        out.literal(b",\"name\":\"");
-        string(out, lower);
-        out.literal(b"\"");
-    });
+    }
+    out.literal(b",\"name\":\"");
+    if !out.lower_case(text, length) {
+        let name = span.name();
+        known.write(out, name.as_bytes(), |out| {
+            lower.clear();
+            lower_case(lower, name);
+            out.escaped(lower, lower.len());
+        });
+    }
+    defuse_blocks(out);
+    out.literal(b"\"");
 }
 
 /// Writes the end that made the span.
 #[inline]
-fn local<'a>(out: &mut Blocks, known: &mut Rendered<'a>, local: &Endpoint<'a>) {
+fn local<'a>(out: &mut Blocks<'_>, known: &mut Rendered<'a>, local: &Endpoint<'a>) {
     const KEY: &[u8; 18] = b",\"localEndpoint\":{";
     if local.service_name.is_empty() || local.address.is_some() || local.port != 0 {
         endpoint(out, KEY, local);
@@ -202,7 +248,7 @@ fn local<'a>(out: &mut Blocks, known: &mut Rendered<'a>, local: &Endpoint<'a>) {
     known.write(out, local.service_name, |out| endpoint(out, KEY, local));
 }
 
-fn endpoint<const N: usize>(out: &mut Blocks, key: &[u8; N], endpoint: &Endpoint<'_>) {
+fn endpoint<const N: usize>(out: &mut Blocks<'_>, key: &[u8; N], endpoint: &Endpoint<'_>) {
     if !endpoint.is_known() {
         return;
     }
@@ -236,32 +282,8 @@ fn endpoint<const N: usize>(out: &mut Blocks, key: &[u8; N], endpoint: &Endpoint
     out.literal(b"}");
 }
 
-fn annotations<'a>(
-    out: &mut Blocks,
-    item: &Item<'a, '_>,
-    options: &ZipkinOptions,
-    scratch: &mut Scratch<'a>,
-) {
-    let mut is_open = false;
-    for event in item.span.events() {
-        match is_open {
-            true => out.literal(b",{\"timestamp\":"),
-            false => out.literal(b",\"annotations\":[{\"timestamp\":"),
-        }
-        is_open = true;
-        out.integer(event_time(&event, item));
-        out.literal(b",\"value\":\"");
-        annotation(&event, options, scratch);
-        string(out, &scratch.text);
-        out.literal(b"\"}");
-    }
-    if is_open {
-        out.literal(b"]");
-    }
-}
-
-#[inline]
-fn tags<'a>(out: &mut Blocks, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
+#[inline(always)]
+fn tags<'a>(out: &mut Blocks<'_>, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
     let template = item.template;
     let mut rest = &*template.text;
     let mut written = 0;
@@ -275,30 +297,46 @@ fn tags<'a>(out: &mut Blocks, item: &Item<'a, '_>, scratch: &mut Scratch<'a>) {
                     attribute(out, *found, scratch);
                 }
             }
+            Source::Link(position) => {
+                if let Some(found) = item.links.get(position) {
+                    link(out, found, scratch);
+                }
+            }
             source => string(out, value(item, source, scratch)),
         }
     }
     out.fragment(rest, template.end - written);
 }
 
-#[inline]
-fn attribute<'a>(out: &mut Blocks, value: Value<'a>, scratch: &mut Scratch<'a>) {
+#[inline(always)]
+fn attribute<'a>(out: &mut Blocks<'_>, value: Value<'a>, scratch: &mut Scratch<'a>) {
     match value.find() {
         Found::Text(text, length) => {
             out.escaped(text, length);
-            defuse_blocks(out);
+            if length >= DANGEROUS.len() {
+                defuse_blocks(out);
+            }
         }
-        Found::Other(AnyValue::Int(number)) => {
+        Found::Int(number) => {
             if number < 0 {
                 out.literal(b"-");
             }
             out.integer(number.unsigned_abs());
         }
-        Found::Other(AnyValue::Bool(true)) => out.literal(b"true"),
-        Found::Other(AnyValue::Bool(false)) => out.literal(b"false"),
-        Found::Other(AnyValue::Str(text)) => string(out, text.as_bytes()),
-        Found::Other(value) => {
-            let Scratch { text, stack } = scratch;
+        Found::Bool(true) => out.literal(b"true"),
+        Found::Bool(false) => out.literal(b"false"),
+        Found::Double(number) if out.short_double(number) => {}
+        Found::Double(number) => other(out, AnyValue::Double(number), scratch),
+        Found::Other(value) => other(out, value, scratch),
+    }
+}
+
+#[inline(never)]
+fn other<'a>(out: &mut Blocks<'_>, value: AnyValue<'a>, scratch: &mut Scratch<'a>) {
+    let Scratch { text, stack } = scratch;
+    match value {
+        AnyValue::Str(text) => string(out, text.as_bytes()),
+        value => {
             text.clear();
             plain(text, value, stack);
             string(out, text);
@@ -306,21 +344,22 @@ fn attribute<'a>(out: &mut Blocks, value: Value<'a>, scratch: &mut Scratch<'a>) 
     }
 }
 
-fn string(out: &mut Blocks, text: &[u8]) {
+#[inline(never)]
+pub(super) fn string(out: &mut Blocks<'_>, text: &[u8]) {
     out.escaped(text, text.len());
     defuse_blocks(out);
 }
 
 #[inline]
-fn defuse_blocks(out: &mut Blocks) {
-    if out.last() == Some(b's') && out.written().ends_with(DANGEROUS) {
+fn defuse_blocks(out: &mut Blocks<'_>) {
+    if out.ends_with(DANGEROUS) {
         out.back(1);
         out.literal(b"\\u0073");
     }
 }
 
 /// See [`defuse`].
-const DANGEROUS: &[u8] = b"yAnnotations";
+const DANGEROUS: &[u8; 12] = b"yAnnotations";
 
 /// To be called before the quote that ends a string.
 ///

@@ -32,8 +32,10 @@
 
 mod attribute;
 mod blocks;
+mod clean;
 mod endpoint;
 mod json;
+mod json_events;
 mod options;
 mod parts;
 mod protobuf;
@@ -145,7 +147,10 @@ trait Format {
     /// Ends a list of at least one span.
     fn end(out: &mut Vec<u8>);
 
-    /// Writes a whole tag into the text of a template.
+    /// Writes what stands before each tag in the text of a template.
+    fn begin_tag(text: &mut Vec<u8>);
+
+    /// Writes a whole tag.
     fn tag(text: &mut Vec<u8>, key: &[u8], value: &[u8]);
 
     /// Writes a tag up to its value.
@@ -196,7 +201,7 @@ fn run<'a, F: Format>(
         let own_name = service_name(resource.attributes());
         let service_name = own_name.unwrap_or(options.default_service_name.as_bytes());
         for group in resource.scopes() {
-            tags.begin(
+            tags.begin::<F>(
                 resource.attributes(),
                 own_name.is_some(),
                 &group.scope(),
@@ -290,7 +295,11 @@ fn check_ids(span: &Parts<'_>) -> Result<(), &'static str> {
 fn extra(span: &Parts<'_>, links: usize, options: &ZipkinOptions) -> Extra {
     let mut extra = Extra::default();
     extra.links = links;
-    let code = span.status().code();
+    // Mostly there is none.
+    let code = match span.has_status() {
+        true => span.status().code(),
+        false => StatusCode::UNSET,
+    };
     let is_error = code == StatusCode::ERROR;
     extra.set_if(Extra::STATUS, is_error || code == StatusCode::OK);
     extra.set_if(Extra::FAILED, is_error);

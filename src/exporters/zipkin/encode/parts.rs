@@ -18,7 +18,7 @@ pub(super) struct Parts<'a> {
     span_id: &'a [u8],
     parent_span_id: &'a [u8],
     trace_state: &'a [u8],
-    name: &'a [u8],
+    name: Window<'a>,
     kind: i32,
     start: u64,
     end: u64,
@@ -31,10 +31,11 @@ pub(super) struct Parts<'a> {
     links: Window<'a>,
 }
 
-/// The bytes in which the values of a repeated field stand: canonical form has them side by side.
+/// Bytes of a span, and what stands behind them: those of the values of a repeated field, which
+/// canonical form has side by side, or of a text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window<'a> {
-    /// From the first value to the end of the span.
+    /// To the end of the span.
     from: &'a [u8],
     length: usize,
 }
@@ -46,6 +47,15 @@ impl<'a> Window<'a> {
             self.from = start;
         }
         self.length = self.from.len().saturating_sub(rest.len());
+    }
+
+    /// The window of a text, of which the field begins at `start` and `rest` stands behind it.
+    fn ending(start: &'a [u8], text: &[u8], rest: &[u8]) -> Self {
+        let before = start.len().saturating_sub(text.len() + rest.len());
+        Self {
+            from: start.get(before..).unwrap_or_default(),
+            length: text.len(),
+        }
     }
 
     fn bytes(&self) -> &'a [u8] {
@@ -80,11 +90,17 @@ impl<'a> Parts<'a> {
         const STATUS: u32 = key(15, LEN);
 
         *self = Self::default();
-        values.clear();
         let mut are_read = likely.is_empty();
-        let mut cursor = Cursor::new(bytes);
+        if are_read {
+            values.clear();
+        }
+        let mut cursor = Cursor::new(self.read_common(bytes));
         loop {
             let start = cursor.rest();
+            // Flags, which have no place in Zipkin, mostly stand last.
+            if let [0x85, 0x01, _, _, _, _] = start {
+                return are_read;
+            }
             let Some(found) = cursor.key() else {
                 return are_read;
             };
@@ -93,7 +109,9 @@ impl<'a> Parts<'a> {
                 SPAN_ID => cursor.len().map(|value| self.span_id = value),
                 TRACE_STATE => cursor.len().map(|value| self.trace_state = value),
                 PARENT_SPAN_ID => cursor.len().map(|value| self.parent_span_id = value),
-                NAME => cursor.len().map(|value| self.name = value),
+                NAME => cursor
+                    .len()
+                    .map(|value| self.name = Window::ending(start, value, cursor.rest())),
                 // Protobuf truncates a varint to the width of its field.
                 KIND => cursor.varint().map(|value| self.kind = value as i32),
                 START => cursor.fixed64().map(|value| self.start = value),
@@ -143,6 +161,41 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Reads the fields that nearly all spans begin with, if they stand in the order of their
+    /// numbers; says where the others start.
+    #[inline(always)]
+    fn read_common(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some((ids, mut rest)) = bytes.split_first_chunk::<28>() else {
+            return bytes;
+        };
+        if (ids[0], ids[1], ids[18], ids[19]) != (0x0a, 16, 0x12, 8) {
+            return bytes;
+        }
+        (self.trace_id, self.span_id) = (&ids[2..18], &ids[20..]);
+        if let Some((parent, behind)) = rest.split_first_chunk::<10>()
+            && (parent[0], parent[1]) == (0x22, 8)
+        {
+            (self.parent_span_id, rest) = (&parent[2..], behind);
+        }
+        if let [0x2a, length @ 0..0x80, from @ ..] = rest {
+            let length = usize::from(*length);
+            let Some(behind) = from.get(length..) else {
+                return rest;
+            };
+            (self.name, rest) = (Window { from, length }, behind);
+        }
+        if let Some((times, behind)) = rest.split_first_chunk::<20>()
+            && (times[0], times[2], times[11]) == (0x30, 0x39, 0x41)
+            && times[1] < 0x80
+            && let (Some(start), Some(end)) = (times[3..].first_chunk(), times.last_chunk())
+        {
+            self.kind = i32::from(times[1]);
+            (self.start, self.end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
+            rest = behind;
+        }
+        rest
+    }
+
     pub(super) const fn trace_id(&self) -> TraceId<'a> {
         TraceId::new(self.trace_id)
     }
@@ -159,8 +212,13 @@ impl<'a> Parts<'a> {
         Str::new(self.trace_state)
     }
 
-    pub(super) const fn name(&self) -> Str<'a> {
-        Str::new(self.name)
+    pub(super) fn name(&self) -> Str<'a> {
+        Str::new(self.name.bytes())
+    }
+
+    /// The name and what stands behind it, and how many bytes are of the name.
+    pub(super) const fn name_from(&self) -> (&'a [u8], usize) {
+        (self.name.from, self.name.length)
     }
 
     pub(super) const fn kind(&self) -> SpanKind {
@@ -197,6 +255,10 @@ impl<'a> Parts<'a> {
 
     pub(super) const fn dropped_links_count(&self) -> u32 {
         self.dropped_links
+    }
+
+    pub(super) const fn has_status(&self) -> bool {
+        !self.status.is_empty()
     }
 
     pub(super) fn status(&self) -> Status<'a> {
@@ -264,6 +326,46 @@ mod tests {
         let (are_read, _, parts) = read(b"", &keys(SPAN));
         assert!(!are_read && parts.attributes().is_empty());
         assert!(read(b"\x2a\x01x", &keys(b"")).0);
+    }
+
+    #[test]
+    fn fields_are_read_in_any_order() {
+        let fields: [&[u8]; 8] = [
+            b"\x0a\x10ABCDEFGHIJKLMNOP",
+            b"\x12\x08abcdefgh",
+            b"\x22\x08ijklmnop",
+            b"\x2a\x03GET",
+            b"\x30\x02",
+            b"\x39\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"\x41\x02\x02\x03\x04\x05\x06\x07\x08",
+            b"\x85\x01\x01\x01\0\0",
+        ];
+        let check = |bytes: &[u8]| {
+            let (span, (_, _, parts)) = (Span::view(bytes), read(bytes, &Keys::default()));
+            assert_eq!(parts.trace_id(), span.trace_id());
+            assert_eq!(parts.span_id(), span.span_id());
+            assert_eq!(parts.parent_span_id(), span.parent_span_id());
+            assert_eq!(parts.trace_state(), span.trace_state());
+            assert_eq!(parts.name(), span.name());
+            assert_eq!(parts.kind(), span.kind());
+            assert_eq!(parts.start_time_unix_nano(), span.start_time_unix_nano());
+            assert_eq!(parts.end_time_unix_nano(), span.end_time_unix_nano());
+            assert_eq!(parts.status().code(), span.status().code());
+            let (name, length) = parts.name_from();
+            assert_eq!(name.get(..length), Some(span.name().as_bytes()));
+        };
+        check(&fields.concat());
+        for field in 0..fields.len() {
+            // Without one, with one moved to the end, or to the start, or another behind it.
+            let without = [&fields[..field], &fields[field + 1..]].concat();
+            check(&without.concat());
+            check(&[&*without.concat(), fields[field]].concat());
+            check(&[fields[field], &*without.concat()].concat());
+            for other in [&b"\x1a\x03a=b"[..], b"\x7a\x02\x18\x02"] {
+                let (before, behind) = fields.split_at(field);
+                check(&[&*before.concat(), other, &*behind.concat()].concat());
+            }
+        }
     }
 
     #[test]

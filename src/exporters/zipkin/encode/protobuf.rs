@@ -95,6 +95,8 @@ impl Format for Protobuf {
 
     fn end(_: &mut Vec<u8>) {}
 
+    fn begin_tag(_: &mut Vec<u8>) {}
+
     fn tag(text: &mut Vec<u8>, key: &[u8], value: &[u8]) {
         let body = begin_len(text, TAGS);
         put_len_field(text, TAG_KEY, key);

@@ -113,10 +113,18 @@ impl Key<'_> {
     }
 }
 
-/// A tag of resource and scope: its value is a part of [`Tags::base_text`].
+/// A tag of resource and scope, written whole into [`Tags::base_text`].
 #[derive(Clone, Copy)]
 struct Base<'a> {
     key: &'a [u8],
+    start: usize,
+    end: usize,
+}
+
+/// A tag of the span itself: its key is written in [`Template::own_text`].
+struct Own<'a> {
+    key: Key<'a>,
+    source: Source,
     start: usize,
     end: usize,
 }
@@ -138,7 +146,9 @@ pub(super) struct Template<'a> {
     shape: usize,
     extra: Extra,
     /// The span's own tags, sorted, each key once.
-    own: Vec<(Key<'a>, Source)>,
+    own: Vec<Own<'a>>,
+    /// The text of their keys.
+    own_text: Vec<u8>,
     /// The scope the text was made for, by its number.
     scope: usize,
     /// With [`PADDING`] behind it.
@@ -183,7 +193,7 @@ pub(super) struct Tags<'a> {
 
 impl<'a> Tags<'a> {
     /// Begins a scope: renders what resource and scope say, once.
-    pub(super) fn begin(
+    pub(super) fn begin<F: Format>(
         &mut self,
         resource: Attributes<'a>,
         names_service: bool,
@@ -220,12 +230,15 @@ impl<'a> Tags<'a> {
         list.sort_unstable_by(|left, right| (left.0, left.1).cmp(&(right.0, right.1)));
         self.base.clear();
         self.base_text.clear();
+        let text = &mut self.buffers[0];
         for (position, &(key, _, value)) in list.iter().enumerate() {
             if list.get(position + 1).is_some_and(|next| next.0 == key) {
                 continue;
             }
             let start = self.base_text.len();
-            plain(&mut self.base_text, value, stack);
+            text.clear();
+            plain(text, value, stack);
+            F::tag(&mut self.base_text, key, text);
             let end = self.base_text.len();
             self.base.push(Base { key, start, end });
         }
@@ -326,8 +339,18 @@ impl<'a> Tags<'a> {
         let template = &mut self.templates[position];
         (template.shape, template.extra) = (self.last, extra);
         template.own.clear();
-        let own = self.list.iter().map(|(key, _, source)| (*key, *source));
-        template.own.extend(own);
+        template.own_text.clear();
+        let buffer = &mut self.buffers[0];
+        for (key, _, source) in &self.list {
+            let start = template.own_text.len();
+            F::tag_key(&mut template.own_text, key.text(buffer));
+            template.own.push(Own {
+                key: *key,
+                source: *source,
+                start,
+                end: template.own_text.len(),
+            });
+        }
         self.render::<F>(position);
         position
     }
@@ -341,7 +364,8 @@ impl<'a> Tags<'a> {
         text.clear();
         template.steps.clear();
         template.steps.reserve(template.own.len());
-        text.reserve(2 * self.base_text.len() + 32 * template.own.len() + PADDING);
+        let separators = 4 * (self.base.len() + template.own.len() + 4);
+        text.reserve(self.base_text.len() + template.own_text.len() + separators + PADDING);
         // A merge of two sorted lists; where keys are equal the span's own counts.
         let (mut base, mut own) = (self.base.iter().peekable(), template.own.iter().peekable());
         let buffer = &mut self.buffers[0];
@@ -350,23 +374,25 @@ impl<'a> Tags<'a> {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(base), Some((key, _))) => base.key.cmp(key.text(buffer)),
+                (Some(base), Some(own)) => base.key.cmp(own.key.text(buffer)),
             };
             if order != Ordering::Greater
                 && let Some(tag) = base.next()
                 && order == Ordering::Less
             {
-                F::tag(text, tag.key, &self.base_text[tag.start..tag.end]);
+                F::begin_tag(text);
+                text.extend_from_slice(&self.base_text[tag.start..tag.end]);
             }
             if order == Ordering::Greater
-                && let Some((key, source)) = own.next()
+                && let Some(tag) = own.next()
             {
+                F::begin_tag(text);
                 let run_end = text.len();
-                F::tag_key(text, key.text(buffer));
+                text.extend_from_slice(&template.own_text[tag.start..tag.end]);
                 template.steps.push(Step {
                     run_end,
                     end: text.len(),
-                    source: *source,
+                    source: tag.source,
                 });
             }
         }

@@ -68,7 +68,7 @@ pub(super) fn sorted_object<'a>(
 }
 
 /// Writes a value as compact JSON. Nests as deep as the message does, which a check has bounded.
-fn json<'a>(out: &mut Vec<u8>, value: AnyValue<'a>, stack: &mut MapStack<'a>) {
+pub(super) fn json<'a>(out: &mut Vec<u8>, value: AnyValue<'a>, stack: &mut MapStack<'a>) {
     match value {
         AnyValue::Empty => out.extend_from_slice(b"null"),
         AnyValue::Str(text) => write::string(out, text.as_bytes()),

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::{
 };
 use serde_json::json;
 
-use super::model;
+use crate::support::zipkin_proto as model;
 
 type Json = serde_json::Value;
 

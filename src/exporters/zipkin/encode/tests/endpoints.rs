@@ -178,3 +178,100 @@ fn a_service_without_a_name_has_the_default() {
     let unnamed = ZipkinOptions::default().default_service_name("");
     assert!(span_with(bare, &unnamed).get("localEndpoint").is_none());
 }
+
+#[test]
+fn the_namespace_is_a_tag_and_no_part_of_the_name() {
+    let resource = |attributes: &[String]| {
+        let attributes = attributes.join(",");
+        span(&format!(
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":[{attributes}]}},"scopeSpans":[{{"spans":[{{
+            "traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"1112131415161718"}}]}}]}}]}}"#
+        ))
+    };
+    let named = resource(&[
+        text("service.namespace", "shop"),
+        text("service.name", "cart"),
+    ]);
+    assert_eq!(named["localEndpoint"], json!({ "serviceName": "cart" }));
+    assert_eq!(named["tags"], json!({ "service.namespace": "shop" }));
+    // A name that can be none is not lost.
+    for (attribute, tag) in [
+        (int("service.name", 5), "5"),
+        (text("service.name", ""), ""),
+    ] {
+        let unnamed = resource(&[attribute]);
+        let expected = json!({ "serviceName": "unknown_service" });
+        assert_eq!(unnamed["localEndpoint"], expected);
+        assert_eq!(unnamed["tags"], json!({ "service.name": tag }));
+    }
+}
+
+#[test]
+fn an_address_is_no_name() {
+    for key in [
+        "service.peer.name",
+        "peer.service",
+        "server.socket.domain",
+        "net.sock.peer.name",
+        "peer.hostname",
+        "db.name",
+    ] {
+        let address = text(key, "10.0.0.1");
+        assert!(
+            with(3, std::slice::from_ref(&address))
+                .get("remoteEndpoint")
+                .is_none(),
+            "{key}"
+        );
+        let span = with(3, &[address, text("peer.address", "redis")]);
+        assert_eq!(
+            span["remoteEndpoint"],
+            json!({ "serviceName": "redis" }),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn newer_keys_of_the_local_endpoint_go_before_older_ones() {
+    let old = [text("net.host.ip", "10.0.0.1"), int("net.host.port", 1)];
+    let new = [
+        text("network.local.address", "10.0.0.2"),
+        int("network.local.port", 2),
+    ];
+    let local = |attributes: &[String]| with(2, attributes)["localEndpoint"].clone();
+    let expected = json!({ "serviceName": "s", "ipv4": "10.0.0.2", "port": 2 });
+    assert_eq!(local(&[&old[..], &new].concat()), expected);
+    // One that can be none gives way.
+    let odd = [
+        text("network.local.address", "/run/my.sock"),
+        int("network.local.port", 0),
+    ];
+    let expected = json!({ "serviceName": "s", "ipv4": "10.0.0.1", "port": 1 });
+    assert_eq!(local(&[&old[..], &odd].concat()), expected);
+}
+
+#[test]
+fn addresses_of_both_versions_have_their_fields_in_protobuf() {
+    let attributes = [
+        text("network.local.address", "2001:db8::1"),
+        int("network.local.port", 80),
+        text("network.peer.address", "10.0.0.7"),
+        int("network.peer.port", 65_535),
+    ];
+    let body = protobuf(&one(&format!(r#""attributes":[{}]"#, attributes.join(","))));
+    // Fields 8 and 9 of a span; 1, 2, 3 and 4 of an endpoint.
+    let local = [
+        &b"\x42\x17\x0a\x01s\x1a\x10\x20\x01\x0d\xb8"[..],
+        &[0; 11],
+        b"\x01\x20\x50",
+    ];
+    let remote = b"\x4a\x0a\x12\x04\x0a\x00\x00\x07\x20\xff\xff\x03";
+    let expected = [&local.concat()[..], remote].concat();
+    assert!(
+        body.windows(expected.len())
+            .any(|window| window == expected),
+        "{}",
+        hex_text(&body)
+    );
+}

@@ -194,3 +194,65 @@ fn the_collectors_form_of_events_is_an_option() {
         .collect();
     assert_eq!(values, [r#"a|{"b":"x","z":1}|0"#, "b|{}|3", "c"]);
 }
+
+#[test]
+fn kinds_by_name_and_by_number() {
+    for (kind, name, number) in [
+        (0, None, None),
+        (1, None, None),
+        (2, Some("SERVER"), Some(2)),
+        (3, Some("CLIENT"), Some(1)),
+        (4, Some("PRODUCER"), Some(3)),
+        (5, Some("CONSUMER"), Some(4)),
+        (99, None, None),
+    ] {
+        let otlp = one(&format!(r#""kind":{kind},"name":"x""#));
+        assert_eq!(
+            span(&otlp).get("kind"),
+            name.map(|name| json!(name)).as_ref()
+        );
+        // Behind the ids, in front of the name.
+        let expected = match number {
+            Some(number) => [0x20, number, 0x2a].to_vec(),
+            None => vec![0x2a],
+        };
+        assert!(
+            protobuf(&one(&format!(r#""kind":{kind},"name":"x""#)))[30..].starts_with(&expected),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn fields_stand_in_the_order_of_the_java_writer() {
+    let attributes = [
+        text("peer.service", "redis"),
+        text("b", "1"),
+        text("a", "2"),
+    ]
+    .join(",");
+    let body = json(&one(&format!(
+        r#""parentSpanId":"00f067aa0ba902b7","kind":3,"name":"x","startTimeUnixNano":"1000",
+        "endTimeUnixNano":"2000","attributes":[{attributes}],
+        "events":[{{"timeUnixNano":"1000","name":"e"}}]"#
+    )));
+    let fields = [
+        "traceId",
+        "parentId",
+        "id",
+        "kind",
+        "name",
+        "timestamp",
+        "duration",
+        "localEndpoint",
+        "remoteEndpoint",
+        "annotations",
+        "tags",
+    ];
+    let places = fields.map(|name| body.find(&format!("\"{name}\":")).expect(name));
+    assert!(places.is_sorted(), "{body}");
+    assert!(
+        body.ends_with(r#""tags":{"a":"2","b":"1","peer.service":"redis"}}]"#),
+        "{body}"
+    );
+}

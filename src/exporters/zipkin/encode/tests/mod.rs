@@ -1,6 +1,7 @@
 //! The encoder, against the examples and the pitfalls of the mapping.
 
 mod endpoints;
+mod events;
 mod examples;
 mod pitfalls;
 mod tags;
