@@ -7,6 +7,7 @@
 //! | [`shutdown`] | how a process ends without losing what it holds, and how to read its report |
 //! | [`writing_an_exporter`] | from the trait to a tested exporter for a backend of your own |
 //! | [`writing_a_layer`] | the rules of a layer, one in full, and the contract to hold yours against |
+//! | [`from_opentelemetry_otlp`] | the SDK's exporters of `opentelemetry-otlp`, side by side with ours |
 //! | [`from_a_collector_yaml`] | a configuration of the OpenTelemetry Collector, side by side with ours |
 //! | [`troubleshooting`] | what each message means, and what to do |
 //! | [`observing`] | what a pipeline says of itself, and which metric to alert on |
@@ -26,7 +27,7 @@ guide!(acknowledgement_and_overflow);
 guide!(shutdown);
 guide!(writing_an_exporter);
 guide!(writing_a_layer);
-// Here belongs the one for those who come from `opentelemetry-otlp`, with the SDK's exporters.
+guide!(from_opentelemetry_otlp);
 guide!(from_a_collector_yaml);
 guide!(troubleshooting);
 guide!(observing);

@@ -34,7 +34,23 @@ fn example(name: &str) -> Command {
 }
 
 async fn run(name: &str, arguments: &[&str]) -> Output {
-    let output = example(name).args(arguments).output();
+    run_with(name, arguments, &[]).await
+}
+
+/// Runs it with these variables, some of which are not to be set.
+pub(crate) async fn run_with(
+    name: &str,
+    arguments: &[&str],
+    variables: &[(&str, Option<&str>)],
+) -> Output {
+    let mut command = example(name);
+    for (variable, value) in variables {
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
+    }
+    let output = command.args(arguments).output();
     timeout(PATIENCE, output)
         .await
         .unwrap_or_else(|_| panic!("{name} does not end"))

@@ -11,6 +11,7 @@ mod support;
 
 mod adaptive_concurrency;
 mod admission;
+mod apps;
 mod batch;
 mod circuit_breaker;
 mod compression;
