@@ -110,6 +110,8 @@ mod event;
 mod flight;
 mod future;
 mod gauges;
+pub(crate) mod histogram;
+mod last_error;
 mod layer;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -121,10 +123,13 @@ mod trace;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
+#[cfg(feature = "status")]
+pub(crate) use self::snapshot::Ended;
 pub use self::{
     event::{Amount, BreakerState, Event, Finished, Outcome, Role},
     future::ResponseFuture,
     gauges::QueueState,
+    last_error::LastError,
     layer::ObserveLayer,
     observer::{Observer, SharedObserver},
     recorder::Recorder,
