@@ -96,7 +96,7 @@
 #[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
-#[cfg(any(feature = "console", feature = "file"))]
+#[cfg(any(feature = "console", feature = "file", feature = "status"))]
 mod calendar;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 mod classify;
@@ -109,6 +109,8 @@ pub mod exporters;
 mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
+#[cfg(feature = "prometheus")]
+mod http_server;
 pub mod guides;
 pub mod layers;
 mod lifecycle;
