@@ -109,9 +109,9 @@ pub mod exporters;
 mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
+pub mod guides;
 #[cfg(feature = "prometheus")]
 mod http_server;
-pub mod guides;
 pub mod layers;
 mod lifecycle;
 mod metadata;

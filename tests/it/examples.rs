@@ -374,6 +374,7 @@ async fn gateway_says_what_is_wrong_with_its_arguments() {
         "--dead-letter <URL>",
         "--grpc <ADDR>",
         "--http <ADDR>",
+        "--self <ADDR>",
         "--drain-timeout <TIME>",
         "--batch-items <N>",
         "--batch-bytes <N>",

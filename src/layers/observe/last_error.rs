@@ -17,7 +17,10 @@ pub struct LastError {
 #[derive(Clone, Debug)]
 enum What {
     Failed(ExportError),
-    Rejected { items: u64, message: Option<Arc<str>> },
+    Rejected {
+        items: u64,
+        message: Option<Arc<str>>,
+    },
 }
 
 impl LastError {
