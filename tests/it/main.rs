@@ -42,6 +42,7 @@ mod remote_write;
 mod retry;
 mod route;
 mod split;
+mod status;
 mod syslog;
 mod tcp;
 mod timeout;

@@ -6,7 +6,7 @@ use super::{
     gauges::Gauges,
     histogram::{Durations, Sizes},
 };
-use crate::{DropReason, Signal};
+use crate::{DropReason, ErrorKind, Signal};
 
 /// What a [`Recorder`](super::Recorder) had counted at one moment.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +119,8 @@ impl Snapshot {
     }
 
     /// The last error in words: of an attempt or a request that failed, or what a backend said
-    /// of items that it rejected.
+    /// of items that it rejected. That a circuit breaker is open does not take the place of
+    /// another one.
     #[must_use]
     pub fn last_error(&self) -> Option<&LastError> {
         self.last_error.as_ref()
@@ -170,7 +171,12 @@ impl Snapshot {
         &self.waits
     }
 
+    /// Returns what is not kept.
     pub(super) fn replace_last_error(&mut self, error: LastError) -> Option<LastError> {
+        // That a breaker is open says nothing of why: what opened it does.
+        if error.kind() == ErrorKind::CircuitOpen && self.last_error.is_some() {
+            return Some(error);
+        }
         self.last_error.replace(error)
     }
 

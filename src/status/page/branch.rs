@@ -42,9 +42,12 @@ pub(super) fn write(
 </div>
 "#
     )?;
-    write_rate(page, branch)?;
-    write_facts(page, branch)?;
-    write_signals(page, branch)?;
+    // A fallback that is not needed takes no room.
+    if level == 2 || branch.health() != Health::Idle {
+        write_rate(page, branch)?;
+        write_facts(page, branch)?;
+        write_signals(page, branch)?;
+    }
     for queue in branch.snapshot.queues() {
         write_queue(page, queue, now)?;
     }
@@ -129,7 +132,7 @@ fn write_facts(page: &mut String, branch: &BranchReport) -> fmt::Result {
 
 fn write_signals(page: &mut String, branch: &BranchReport) -> fmt::Result {
     page.write_str(
-        "<div class=\"scroll\"><table>\n<caption>Items by signal</caption>\n<thead><tr><th scope=\"col\">Items</th>",
+        "<div class=\"scroll\"><table class=\"signals\">\n<caption>Items by signal</caption>\n<thead><tr><th scope=\"col\">Items</th>",
     )?;
     for signal in Signal::ALL {
         write!(page, "<th scope=\"col\">{signal}</th>")?;
@@ -216,7 +219,7 @@ fn write_errors(page: &mut String, branch: &BranchReport) -> fmt::Result {
     let drops = branch.snapshot.drops();
     if !errors.is_empty() {
         page.write_str(
-            "<div class=\"scroll\"><table>\n<caption>Errors by type</caption>\n<thead><tr><th scope=\"col\">Errors</th><th scope=\"col\">attempts</th><th scope=\"col\">requests</th><th scope=\"col\">items</th></tr></thead>\n<tbody>\n",
+            "<div class=\"scroll\"><table class=\"errors\">\n<caption>Errors by type</caption>\n<thead><tr><th scope=\"col\">Errors</th><th scope=\"col\">attempts</th><th scope=\"col\">requests</th><th scope=\"col\">items</th></tr></thead>\n<tbody>\n",
         )?;
         for error in errors {
             writeln!(
@@ -232,7 +235,7 @@ fn write_errors(page: &mut String, branch: &BranchReport) -> fmt::Result {
     }
     if !drops.is_empty() {
         page.write_str(
-            "<div class=\"scroll\"><table>\n<caption>Drops by reason</caption>\n<thead><tr><th scope=\"col\">Dropped for</th><th scope=\"col\">requests</th><th scope=\"col\">items</th></tr></thead>\n<tbody>\n",
+            "<div class=\"scroll\"><table class=\"errors\">\n<caption>Drops by reason</caption>\n<thead><tr><th scope=\"col\">Dropped for</th><th scope=\"col\">requests</th><th scope=\"col\">items</th></tr></thead>\n<tbody>\n",
         )?;
         for (reason, amount) in drops {
             writeln!(
