@@ -134,6 +134,8 @@ pub(super) enum Entry {
 
 impl Circuit {
     pub(super) fn new(policy: CircuitBreakerPolicy) -> Self {
+        let closed = observe::Event::Breaker(observe::BreakerState::Closed);
+        policy.observer.emit(closed);
         Self {
             policy,
             parking: Arc::default(),
