@@ -20,7 +20,10 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::{Status, json, metrics, page};
-use crate::exporters::prometheus::{PrometheusExporter, ScrapeFuture};
+use crate::{
+    ExportError,
+    exporters::prometheus::{PrometheusExporter, ScrapeFuture},
+};
 
 /// All paths that have an answer.
 pub(super) const PATHS: [&str; 8] = [
@@ -92,17 +95,16 @@ impl StatusHttpService {
 }
 
 /// The metrics of now, in an exporter of their own: nothing is left of an earlier scrape.
-fn scrape<B>(status: &Status, request: Request<B>) -> Result<ScrapeFuture, Response<Full<Bytes>>> {
-    let page = || {
-        let metrics = metrics::request(&status.report())?;
-        let exporter = PrometheusExporter::builder().scope_info(false).build()?;
-        exporter.export(&metrics)?;
-        Ok(exporter.http_service().call(request))
-    };
-    page().map_err(|error: crate::ExportError| {
-        let message = format!("the metrics cannot be written: {error}\n");
-        text(StatusCode::INTERNAL_SERVER_ERROR, message)
-    })
+fn scrape<B>(status: &Status, request: Request<B>) -> Result<ScrapeFuture, ExportError> {
+    let metrics = metrics::request(&status.report())?;
+    let exporter = PrometheusExporter::builder().scope_info(false).build()?;
+    exporter.export(&metrics)?;
+    Ok(exporter.http_service().call(request))
+}
+
+fn failed(error: &ExportError) -> Response<Full<Bytes>> {
+    let message = format!("the metrics cannot be written: {error}\n");
+    text(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
@@ -144,7 +146,7 @@ impl<B> Service<Request<B>> for StatusHttpService {
         } else if path == "/metrics" {
             match scrape(&self.status, request) {
                 Ok(scrape) => State::Scrape(scrape),
-                Err(answer) => State::Done(Some(answer)),
+                Err(error) => State::Done(Some(failed(&error))),
             }
         } else {
             State::Done(Some(self.answer(path)))

@@ -115,6 +115,7 @@ mod last_error;
 mod layer;
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(crate) mod names;
 mod observer;
 mod recorder;
 mod service;

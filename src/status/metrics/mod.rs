@@ -4,6 +4,7 @@
 //! the page, are of the moment of the scrape, and cost nothing in between. (A meter of the
 //! OpenTelemetry API would cost each request several lookups by attributes.)
 
+mod gauges;
 mod write;
 
 use std::collections::BTreeMap;
@@ -13,19 +14,12 @@ use super::report::{BranchReport, Report};
 use crate::{
     ExportError, ExportRequest, Signal,
     layers::observe::{
-        BreakerState, Ended, Outcome, QueueState, Role,
+        Ended, Outcome, Role,
         histogram::{BYTES, Durations, SECONDS, Sizes},
+        names::{ERROR, NAME, OUTCOME, REASON, SIGNAL, TYPE},
     },
 };
 
-const NAME: &str = "otel.component.name";
-const TYPE: &str = "otel.component.type";
-const ERROR: &str = "error.type";
-const SIGNAL: &str = "tower_otlp.signal";
-const OUTCOME: &str = "tower_otlp.outcome";
-const QUEUE: &str = "tower_otlp.queue.name";
-const REASON: &str = "tower_otlp.drop.reason";
-const STATE: &str = "tower_otlp.circuit_breaker.state";
 const ITEM_STATE: &str = "tower_otlp.item.state";
 
 pub(super) fn request(report: &Report) -> Result<ExportRequest, ExportError> {
@@ -40,8 +34,8 @@ pub(super) fn request(report: &Report) -> Result<ExportRequest, ExportError> {
     items(&mut writer, &branches);
     ends(&mut writer, &branches);
     drops(&mut writer, &branches);
-    queues(&mut writer, report, &branches);
-    limits(&mut writer, &branches);
+    gauges::queues(&mut writer, report, &branches);
+    gauges::limits(&mut writer, &branches);
     let bytes = writer.finish();
     Ok(ExportRequest::from_protobuf(Signal::Metrics, bytes)?)
 }
@@ -305,119 +299,6 @@ fn drops(writer: &mut Writer, branches: &[&BranchReport]) {
                     (with(component(branch, signal), &more), amount.items)
                 })
             })
-        }),
-    );
-}
-
-fn each_queue<'a>(
-    branches: &'a [&BranchReport],
-) -> impl Iterator<Item = (Attributes<'a>, &'a QueueState)> {
-    branches.iter().flat_map(|branch| {
-        let queues = branch.snapshot.queues().iter();
-        queues.map(|state| (vec![(NAME, &*branch.name), (QUEUE, state.queue)], state))
-    })
-}
-
-fn queues(writer: &mut Writer, report: &Report, branches: &[&BranchReport]) {
-    let values: [(Metric, fn(&QueueState) -> Option<u64>); 4] = [
-        (
-            metric(
-                "tower_otlp.queue.request.count",
-                "{request}",
-                "Requests in the queue.",
-            ),
-            |state| Some(state.held.requests),
-        ),
-        (
-            metric(
-                "tower_otlp.queue.request.capacity",
-                "{request}",
-                "Requests that the queue can hold.",
-            ),
-            |state| state.max_requests,
-        ),
-        (
-            metric(
-                "tower_otlp.queue.size",
-                "By",
-                "Size of the requests in the queue, uncompressed.",
-            ),
-            |state| Some(state.held.bytes),
-        ),
-        (
-            metric(
-                "tower_otlp.queue.capacity",
-                "By",
-                "Size of the requests that the queue can hold.",
-            ),
-            |state| state.max_bytes,
-        ),
-    ];
-    for (metric, value) in values {
-        let points = each_queue(branches);
-        let points = points.filter_map(|(attributes, state)| Some((attributes, value(state)?)));
-        writer.numbers(metric, Kind::UpDown, points);
-    }
-    writer.numbers(
-        metric(
-            "tower_otlp.queue.oldest.age",
-            "s",
-            "For how long the oldest request has been in the queue.",
-        ),
-        Kind::Gauge,
-        each_queue(branches).map(|(attributes, state)| {
-            let age = state.oldest.map(|since| report.now.age(since));
-            (attributes, age.unwrap_or_default().as_secs_f64())
-        }),
-    );
-    writer.histograms(
-        metric(
-            "tower_otlp.queue.wait.duration",
-            "s",
-            "For how long a request was in the queue.",
-        ),
-        &SECONDS,
-        branches.iter().flat_map(|branch| {
-            branch.snapshot.waits().iter().map(|wait| {
-                let attributes = vec![
-                    (NAME, &*branch.name),
-                    (QUEUE, wait.queue),
-                    (SIGNAL, wait.signal.as_str()),
-                ];
-                (attributes, wait.durations)
-            })
-        }),
-    );
-}
-
-fn limits(writer: &mut Writer, branches: &[&BranchReport]) {
-    writer.numbers(
-        metric(
-            "tower_otlp.circuit_breaker.status",
-            "{circuit_breaker}",
-            "1 for the state that the circuit breaker is in, 0 for the others.",
-        ),
-        Kind::UpDown,
-        branches.iter().flat_map(|branch| {
-            let now = branch.snapshot.breaker();
-            now.into_iter().flat_map(|now| {
-                BreakerState::ALL.map(|state| {
-                    let attributes = vec![(NAME, &*branch.name), (STATE, state.as_str())];
-                    (attributes, u64::from(state == now))
-                })
-            })
-        }),
-    );
-    writer.numbers(
-        metric(
-            "tower_otlp.concurrency.limit",
-            "{request}",
-            "Requests that may be in flight at once.",
-        ),
-        Kind::UpDown,
-        branches.iter().filter_map(|branch| {
-            let limit = branch.snapshot.concurrency_limit()?;
-            Some((vec![(NAME, &*branch.name)], limit))
         }),
     );
 }
