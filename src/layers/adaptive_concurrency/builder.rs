@@ -42,7 +42,8 @@ impl AdaptiveConcurrencyBuilder {
         self
     }
 
-    /// Tells this observer the limit, when it is built and each time that it changes: see [`layers::observe`](crate::layers::observe).
+    /// Tells this observer the limit, when it is built and each time that it changes: see
+    /// [`layers::observe`](crate::layers::observe).
     pub fn observer(mut self, observer: impl Into<SharedObserver>) -> Self {
         self.observer = observer.into();
         self

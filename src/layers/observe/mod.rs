@@ -48,6 +48,7 @@
 //! | [`Recorder`] | counts in memory: status pages, tests |
 //! | [`TracingObserver`] | events for `tracing` |
 //! | `MetricsObserver` (feature `metrics`) | the OpenTelemetry metrics API |
+//! | `status::Branch` (feature `status`) | a status page and Prometheus |
 //! | any [`Observer`] | anything else |
 //!
 //! # Metrics
