@@ -134,8 +134,9 @@ pub(super) enum Entry {
 
 impl Circuit {
     pub(super) fn new(policy: CircuitBreakerPolicy) -> Self {
-        let closed = observe::Event::Breaker(observe::BreakerState::Closed);
-        policy.observer.emit(closed);
+        // A state that is first told when it changes leaves an alert without a series until then.
+        let closed = observe::BreakerState::Closed;
+        policy.observer.emit(observe::Event::Breaker(closed));
         Self {
             policy,
             parking: Arc::default(),
