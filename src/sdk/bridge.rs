@@ -18,8 +18,9 @@ use crate::{BoxExporter, DrainReport, Exporter, ExporterExt, InvalidConfig, Life
 ///
 /// It hands out exporters, any number of each, that share the pipeline. To shut one down, as a
 /// provider does with its own, flushes the pipeline and leaves the others at work; with the last
-/// one the pipeline is shut down. [`shutdown`](Self::shutdown) does that at once, and tells what
-/// became of the telemetry.
+/// one the pipeline is shut down. The SDK waits for 5 seconds there; what is not delivered by then
+/// stays in the pipeline, for [`shutdown`](Self::shutdown), which waits as long as you say and
+/// tells what became of all. Without a bridge to call it on, it is dropped.
 ///
 /// The pipeline works for as long as the bridge or one of its exporters lives. If the last of them
 /// is dropped and nobody has shut anything down, a bridge with a runtime of its own waits for up
@@ -62,10 +63,14 @@ impl Bridge {
     /// Takes a pipeline that was built inside a runtime of yours, with the lifecycle by which it
     /// is flushed and shut down.
     ///
-    /// That runtime must outlive the providers. It needs threads that are not blocked: a
-    /// provider's own `shutdown`, called in a task, blocks the thread of this task, so with one
-    /// worker it takes as long as its timeout; [`Bridge::shutdown`] and the exporters know
-    /// better. Not all of the export's own telemetry is [kept out](super#the-exports-own-telemetry).
+    /// That runtime must outlive the providers, and it differs from one of the bridge's own:
+    ///
+    /// - A provider's `shutdown`, called in a task, blocks the worker of this task. If there is no
+    ///   other worker it ends with the SDK's timeout. [`Bridge::shutdown`] lets the worker go on.
+    /// - A simple processor in a task there hears of no failure, as waiting for the answer could
+    ///   stop the runtime: failures are told by `tracing` events. From 1024 requests in the
+    ///   pipeline on, its exports fail.
+    /// - Not all of the export's own telemetry is [kept out](super#the-exports-own-telemetry).
     ///
     /// # Errors
     /// If this is the handle of a current-thread runtime: whoever blocks its only thread, as the
@@ -157,8 +162,11 @@ impl Bridge {
     fn report(&self, waited: Waited) -> DrainReport {
         match waited {
             Waited::Done(report) => report,
-            // Nothing is lost sight of: what is in flight is in the report.
-            Waited::Late | Waited::Gone => self.lifecycle().report(),
+            Waited::Late | Waited::Gone => {
+                let mut report = self.lifecycle().report();
+                report.complete &= self.shared.requests() == 0;
+                report
+            }
         }
     }
 }
@@ -169,6 +177,12 @@ fn tracked(pipeline: impl Exporter, lifecycle: &Lifecycle) -> BoxExporter {
         pipeline.boxed_exporter()
     } else {
         lifecycle.layer().layer(pipeline).boxed_exporter()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.shared.lose_bridge();
     }
 }
 

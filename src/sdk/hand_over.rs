@@ -49,7 +49,8 @@ impl HandOver {
     /// not.
     pub(super) async fn export(&self, request: ExportRequest) -> OTelSdkResult {
         let shared = &self.shared;
-        let Some(pipeline) = shared.pipeline().filter(|_| !self.is_shut_down()) else {
+        let ended = self.is_shut_down() || shared.lifecycle().is_draining();
+        let Some(pipeline) = shared.pipeline().filter(|_| !ended) else {
             return Err(OTelSdkError::AlreadyShutdown);
         };
         let (signal, items) = (request.signal(), request.items());
@@ -61,7 +62,7 @@ impl HandOver {
             return outcome(signal, items, Duration::ZERO, false, Err(full));
         }
         let started = Instant::now();
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let boarding = shared.gangway().enter();
         shared.spawn(async move {
             let mut pipeline = pipeline;
@@ -87,7 +88,7 @@ impl HandOver {
             return Ok(());
         }
         let answer = if threads::is_blocked_worker() {
-            threads::block(|| park_on(answered))
+            threads::block(|| park_on(&mut answered))
         } else {
             answered.await
         };
@@ -108,7 +109,8 @@ impl HandOver {
         told(self.shared.flush_blocking(deadline), deadline)
     }
 
-    /// Takes no more, and flushes; the last exporter shuts the pipeline down.
+    /// Takes no more, and flushes; the last exporter shuts the pipeline down. What is late stays,
+    /// as long as there is a bridge which may wait longer than the SDK does.
     pub(super) fn shut_down(&self, deadline: Duration) -> OTelSdkResult {
         if self.is_shut_down.swap(true, Ordering::AcqRel) {
             return Err(OTelSdkError::AlreadyShutdown);
@@ -117,12 +119,15 @@ impl HandOver {
         if self.shared.is_closing() {
             return Ok(());
         }
-        let waited = if is_last {
-            self.shared.shut_down_blocking(deadline)
-        } else {
-            self.shared.flush_blocking(deadline)
-        };
-        told(waited, deadline)
+        if is_last && !self.shared.has_bridge() {
+            return told(self.shared.shut_down_blocking(deadline), deadline);
+        }
+        told(self.shared.flush_blocking(deadline), deadline)?;
+        if is_last {
+            // Nothing is left, so this takes no time.
+            return told(self.shared.shut_down_blocking(Duration::ZERO), deadline);
+        }
+        Ok(())
     }
 }
 

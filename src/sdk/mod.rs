@@ -59,8 +59,8 @@
 //!
 //! What blocks (a flush, a shutdown) does so for as long as it is told at most. On a worker of a
 //! multi-threaded runtime the other tasks of that worker move on to another thread meanwhile;
-//! inside a [`LocalSet`](tokio::task::LocalSet) they cannot, and there the asynchronous forms
-//! are the better ones.
+//! inside a [`LocalSet`](tokio::task::LocalSet) of such a runtime they cannot: use the asynchronous
+//! forms there (with `panic = "abort"` you must: tokio panics, and that is caught).
 //!
 //! # Which flush reaches how far
 //!

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     gangway: Arc<Gangway>,
     /// Exporters that are neither shut down nor dropped.
     exporters: AtomicUsize,
+    /// Whether the bridge itself lives.
+    bridge: AtomicBool,
     /// Someone shuts down everything, and waits: exporters that are shut down need not.
     closing: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl Shared {
             lifecycle,
             gangway: Arc::default(),
             exporters: AtomicUsize::new(0),
+            bridge: AtomicBool::new(true),
             closing: AtomicBool::new(false),
         }
     }
@@ -84,6 +87,14 @@ impl Shared {
     /// One exporter less. Whether it was the last.
     pub(super) fn leave(&self) -> bool {
         self.exporters.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    pub(super) fn has_bridge(&self) -> bool {
+        self.bridge.load(Ordering::Acquire)
+    }
+
+    pub(super) fn lose_bridge(&self) {
+        self.bridge.store(false, Ordering::Release);
     }
 
     /// From now on exporters leave the end of the pipeline to the caller.
@@ -142,8 +153,10 @@ impl Shared {
     ) -> impl Future<Output = DrainReport> + Send + 'static + use<> {
         let (lifecycle, gangway) = (self.lifecycle.clone(), self.gangway.clone());
         async move {
-            let left = embarked(&lifecycle, &gangway, deadline).await;
-            lifecycle.force_flush(left).await
+            let (all, left) = embarked(&lifecycle, &gangway, deadline).await;
+            let mut report = lifecycle.force_flush(left).await;
+            report.complete &= all;
+            report
         }
     }
 
@@ -153,8 +166,10 @@ impl Shared {
     ) -> impl Future<Output = DrainReport> + Send + 'static + use<> {
         let (lifecycle, gangway) = (self.lifecycle.clone(), self.gangway.clone());
         async move {
-            let left = embarked(&lifecycle, &gangway, deadline).await;
-            lifecycle.shutdown(left).await
+            let (all, left) = embarked(&lifecycle, &gangway, deadline).await;
+            let mut report = lifecycle.shutdown(left).await;
+            report.complete &= all;
+            report
         }
     }
 
@@ -188,22 +203,26 @@ impl Shared {
     }
 }
 
-/// Waits until the pipeline has taken what was handed over before. Returns what is left of the
-/// time.
-async fn embarked(lifecycle: &Lifecycle, gangway: &Gangway, deadline: Duration) -> Duration {
+/// Waits until the pipeline has taken what was handed over before. Returns whether it has, and
+/// what is left of the time.
+async fn embarked(
+    lifecycle: &Lifecycle,
+    gangway: &Gangway,
+    deadline: Duration,
+) -> (bool, Duration) {
     let started = Instant::now();
     let hurry = async {
         // A full queue makes room sooner while it is flushed.
         lifecycle.force_flush(deadline).await;
         std::future::pending().await
     };
-    tokio::select! {
+    let all = tokio::select! {
         biased;
-        () = gangway.clear() => {}
-        () = hurry => {}
-        () = tokio::time::sleep(deadline) => {}
-    }
-    deadline.saturating_sub(started.elapsed())
+        () = gangway.clear() => true,
+        () = hurry => false,
+        () = tokio::time::sleep(deadline) => false,
+    };
+    (all, deadline.saturating_sub(started.elapsed()))
 }
 
 /// How a wait for the pipeline ended.
@@ -219,14 +238,14 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Layers with workers flush when nobody can call them any more.
         self.pipeline = None;
-        if let Home::Own(_) = &self.home
-            && !self.lifecycle.is_draining()
-            && !self.lifecycle.report().complete
-            && let Waited::Done(report) = self.shut_down_blocking(DROP_DEADLINE)
-            && report.dropped > 0
-        {
+        let is_idle = self.gangway.len() == 0 && self.lifecycle.report().complete;
+        if is_idle || self.lifecycle.is_draining() || matches!(self.home, Home::Other(_)) {
+            return;
+        }
+        let waited = self.shut_down_blocking(DROP_DEADLINE);
+        if !matches!(waited, Waited::Done(DrainReport { complete: true, .. })) {
             tracing::error!(
-                %report,
+                report = %self.lifecycle.report(),
                 "telemetry is lost: nobody shut down the bridge or the providers"
             );
         }

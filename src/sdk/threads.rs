@@ -54,8 +54,10 @@ impl OwnRuntime {
 
     /// Drops all tasks. What still runs on blocking threads ends by itself.
     pub(super) fn stop(&self) {
-        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        let runtime = runtime.take();
+        let runtime = {
+            let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+            runtime.take()
+        };
         if let Some(runtime) = runtime {
             // To drop it would panic inside another runtime.
             runtime.shutdown_background();
@@ -70,20 +72,22 @@ impl Drop for OwnRuntime {
 }
 
 /// Blocks this thread in `wait`. If it is a worker of a runtime its other tasks move on.
-pub(super) fn block<T>(wait: impl FnOnce() -> T) -> T {
+pub(super) fn block<T>(mut wait: impl FnMut() -> T) -> T {
     if !is_multi_thread() {
         return wait();
     }
-    let mut wait = Some(wait);
+    let mut began = false;
     let waited = catch_unwind(AssertUnwindSafe(|| {
-        tokio::task::block_in_place(|| wait.take().map(|wait| wait()))
+        tokio::task::block_in_place(|| {
+            began = true;
+            wait()
+        })
     }));
-    match (waited, wait) {
-        (Ok(Some(value)), _) => value,
+    match waited {
+        Ok(value) => value,
+        Err(panic) if began => resume_unwind(panic),
         // Inside a `LocalSet` tokio refuses. Its thread is no worker, so there is no harm.
-        (_, Some(wait)) => wait(),
-        (Err(panic), None) => resume_unwind(panic),
-        (Ok(None), None) => unreachable!("`wait` is taken once, and then it gives a value"),
+        Err(_) => wait(),
     }
 }
 

@@ -46,7 +46,9 @@ impl InitError {
 #[cfg(any(feature = "otlp-grpc", feature = "otlp-http"))]
 impl From<crate::exporters::otlp::EnvError> for InitError {
     fn from(error: crate::exporters::otlp::EnvError) -> Self {
-        Self::new(error.variable(), "the OTLP exporter cannot use it").with_source(error)
+        let text = error.to_string();
+        let problem = text.strip_prefix(&format!("{}: ", error.variable()));
+        Self::new(error.variable(), problem.unwrap_or(&text))
     }
 }
 

@@ -1,11 +1,8 @@
 //! Tests that change what a whole process shares: each runs again in a process of its own.
 
-use std::{
-    env,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::env;
+
+use tokio::{process::Command, time::timeout};
 
 use super::PATIENCE;
 
@@ -17,8 +14,8 @@ pub(super) fn child() -> Option<String> {
     env::var(ENDPOINT).ok()
 }
 
-/// In the parent: runs this test again as a child that exports to `endpoint`. It must end well,
-/// in time. The child's own variables come on top.
+/// In the parent: runs this test again as a child that exports to `endpoint`, with these
+/// variables. It must end well, in time. Returns what it says.
 pub(super) fn run(test: &str, endpoint: &str, variables: &[(&str, &str)]) -> String {
     let program = env::current_exe().expect("the path of this test");
     let mut command = Command::new(program);
@@ -26,30 +23,16 @@ pub(super) fn run(test: &str, endpoint: &str, variables: &[(&str, &str)]) -> Str
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(ENDPOINT, endpoint)
         .envs(variables.iter().copied())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("it starts");
-    let started = Instant::now();
-    while child.try_wait().expect("a child").is_none() {
-        if started.elapsed() > PATIENCE {
-            child.kill().expect("killed");
-            let output = child.wait_with_output().expect("its output");
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            panic!(
-                "{test} does not end: {}",
-                &told[told.len().saturating_sub(4000)..]
-            );
-        }
-        // Its end is polled for: no outcome depends on this time.
-        thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().expect("its output");
-    let told = String::from_utf8_lossy(&output.stderr);
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{test}: {stdout}{told}");
+        .kill_on_drop(true);
+    let output = tokio_test::block_on(async { timeout(PATIENCE, command.output()).await });
+    let output = output.unwrap_or_else(|_| panic!("{test} does not end"));
+    let output = output.expect("it starts");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{test}: {stdout}{stderr}");
     assert!(
         stdout.contains("1 passed"),
         "there is no test {test}: {stdout}"
     );
-    stdout.into_owned()
+    stdout
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, Barrier, OnceLock},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
@@ -13,6 +13,7 @@ use opentelemetry_sdk::{
     metrics::{SdkMeterProvider, exporter::PushMetricExporter as _},
     trace::{SdkTracerProvider, SpanExporter as _},
 };
+use tokio::time::Instant;
 use tower::{BoxError, Service as _, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_otlp::{
     ExportError, ExportRequest, ExportResponse, Lifecycle, ServiceBuilderExt, Signal,
@@ -567,5 +568,89 @@ fn a_bridge_is_shut_down_inside_its_own_pipeline() {
         span(&traces);
         traces.shutdown().expect("in time");
         assert_eq!(bridge.shutdown(LONG).delivered, 1);
+    });
+}
+
+/// A configuration is loaded anew in a task: the old provider is dropped there.
+#[test]
+fn a_provider_is_replaced_inside_a_task() {
+    for caller in Caller::ALL {
+        in_time(move || {
+            let receiver = Receiver::start();
+            let bridge = over_http(format!("http://{}", receiver.http));
+            caller.run(move || {
+                let mut traces = tracer(&bridge);
+                for _ in 0..3 {
+                    span(&traces);
+                    traces = tracer(&bridge);
+                }
+                span(&traces);
+                traces.shutdown().expect("in time");
+            });
+            assert_eq!(receiver.items(Signal::Traces), 4, "{caller:?}");
+        });
+    }
+}
+
+/// A flush while the backend is dead: the SDK names no deadline for it.
+#[test]
+fn a_flush_of_an_exporter_ends_while_an_export_is_stuck() {
+    in_time(|| {
+        let exporter = ScriptedExporter::new([Step::Hold]);
+        let bridge = bridge(&exporter);
+        let traces = tracer(&bridge);
+        let spans = bridge.span_exporter();
+        let mut export = tokio_test::task::spawn(spans.export(span_data(1)));
+        assert!(export.poll().is_pending());
+        let (flushed, time) = took(|| spans.force_flush());
+        assert!(
+            matches!(flushed, Err(OTelSdkError::Timeout(_))),
+            "{flushed:?}"
+        );
+        assert!(time < SDK_TIMEOUT, "{time:?}");
+        exporter.release();
+        spans.force_flush().expect("in time");
+        drop(traces);
+    });
+}
+
+/// A simple processor that waits for nobody must not fill the memory.
+#[test]
+fn a_simple_processor_on_the_pipelines_own_runtime_is_bounded() {
+    in_time(|| {
+        let home = workers(1);
+        let handle = home.handle().clone();
+        let task = home.spawn(async move {
+            let exporter = ScriptedExporter::new(vec![Step::Hold; 2000]);
+            let bridge = Bridge::on(handle, exporter.clone(), &Lifecycle::new());
+            let bridge = bridge.expect("a worker");
+            let traces = SdkTracerProvider::builder()
+                .with_simple_exporter(bridge.span_exporter())
+                .build();
+            for _ in 0..2000 {
+                span(&traces);
+            }
+            let report = bridge.shutdown(SHORT);
+            (report, exporter.calls())
+        });
+        let (report, calls) = home.block_on(task).expect("no panic");
+        assert_eq!((calls, report.dropped), (1024, 1024), "{report:?}");
+    });
+}
+
+/// A dropped bridge whose runtime has not even begun with what it was handed.
+#[test]
+fn a_span_is_handed_over_and_everything_is_dropped_at_once() {
+    in_time(|| {
+        for _ in 0..100 {
+            let exporter = ScriptedExporter::delivering();
+            let bridge = bridge(&exporter);
+            let spans = bridge.span_exporter();
+            let mut export = tokio_test::task::spawn(spans.export(span_data(1)));
+            let _ = export.poll();
+            drop(export);
+            drop((spans, bridge));
+            assert_eq!(exporter.delivered(), 1);
+        }
     });
 }

@@ -105,6 +105,43 @@ fn one_exporter_shut_down_is_flushed_and_leaves_the_others_at_work() {
 }
 
 #[test]
+fn what_is_late_for_the_sdk_is_delivered_by_the_shutdown_of_the_bridge() {
+    in_time(|| {
+        let exporter = ScriptedExporter::new([Step::Hold]);
+        let bridge = queued(&exporter);
+        let spans = bridge.span_exporter();
+        tokio_test::block_on(spans.export(span_data(1))).expect("queued");
+        let late = spans.shutdown_with_timeout(SHORT);
+        assert!(
+            matches!(late, Err(OTelSdkError::Timeout(SHORT))),
+            "{late:?}"
+        );
+        exporter.release();
+        let report = bridge.shutdown(LONG);
+        assert_eq!((report.delivered, report.dropped), (1, 0), "{report:?}");
+    });
+}
+
+#[test]
+fn what_is_late_for_the_sdk_is_dropped_and_counted_if_there_is_no_bridge() {
+    in_time(|| {
+        let exporter = ScriptedExporter::new([Step::Hold]);
+        let bridge = queued(&exporter);
+        let lifecycle = bridge.lifecycle().clone();
+        let spans = bridge.span_exporter();
+        drop(bridge);
+        tokio_test::block_on(spans.export(span_data(1))).expect("queued");
+        let late = spans.shutdown_with_timeout(SHORT);
+        assert!(
+            matches!(late, Err(OTelSdkError::Timeout(SHORT))),
+            "{late:?}"
+        );
+        let report = lifecycle.report();
+        assert_eq!((report.delivered, report.dropped), (0, 1), "{report:?}");
+    });
+}
+
+#[test]
 fn an_exporter_that_is_shut_down_says_so() {
     in_time(|| {
         let exporter = ScriptedExporter::delivering();

@@ -1,10 +1,6 @@
 //! Everything from the standard variables.
 
-use std::{
-    collections::HashMap,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use opentelemetry::{
     Context, global,
@@ -15,6 +11,11 @@ use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest, metrics::v1::metric::Data,
 };
 use prost::Message;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 use tower_otlp::{
     Encoding, Signal,
     sdk::{InitError, Telemetry, init_from_env},
@@ -145,25 +146,18 @@ fn metrics_are_scraped_if_the_variables_say_so() {
         let telemetry = telemetry.expect("valid");
         count(telemetry.meter_provider());
         assert!(telemetry.force_flush(LONG).complete);
-        let page = tokio_test::block_on(async {
-            let page = reqwest_free_get(address).await;
-            String::from_utf8(page).expect("UTF-8")
-        });
+        let page = tokio_test::block_on(scraped(address));
         assert!(page.contains("carts_total"), "{page}");
     });
 }
 
-/// A page, by the plainest of means.
-async fn reqwest_free_get(address: std::net::SocketAddr) -> Vec<u8> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let mut socket = tokio::net::TcpStream::connect(address)
-        .await
-        .expect("it listens");
+/// The page, by the plainest of means.
+async fn scraped(address: SocketAddr) -> String {
+    let mut socket = TcpStream::connect(address).await.expect("it listens");
     let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     socket.write_all(request).await.expect("written");
-    let mut page = Vec::new();
-    socket.read_to_end(&mut page).await.expect("read");
+    let mut page = String::new();
+    socket.read_to_string(&mut page).await.expect("read");
     page
 }
 
@@ -295,15 +289,13 @@ fn one_line_sets_up_a_process() {
         let meter = global::meter("shop");
         meter.u64_counter("orders").build().add(1, &[]);
         // The interval of the environment, and no flush.
-        let started = Instant::now();
-        while telemetry.report().delivered < 2 && started.elapsed() < LONG {
-            thread::sleep(Duration::from_millis(10));
-        }
-        assert!(
-            telemetry.report().delivered >= 2,
-            "{:?}",
-            telemetry.report()
-        );
+        let delivered = async {
+            while telemetry.report().delivered < 2 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let delivered = tokio_test::block_on(async { timeout(LONG, delivered).await });
+        delivered.unwrap_or_else(|_| panic!("{:?}", telemetry.report()));
         assert!(telemetry.shutdown(LONG).complete);
         return;
     }
