@@ -5,7 +5,7 @@
 //!     --fallback otlp+http://other:4318 --ack enqueue --dead-letter console:
 //! ```
 
-use std::{net::SocketAddr, num::ParseIntError, process::exit, time::Duration};
+use std::{net::SocketAddr, process::exit, time::Duration};
 
 use clap::{ArgGroup, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use humantime::parse_duration;
@@ -13,7 +13,7 @@ use tower::{BoxError, Layer as _, ServiceBuilder};
 use tower_otlp::layers::{adaptive_concurrency::*, batch::*, circuit_breaker::*, fallback::*};
 use tower_otlp::layers::{fan_out::FanOut, queue::*, rate_limit::*, retry::*};
 use tower_otlp::{BoxExporter, ExporterExt as _, Lifecycle, ServiceBuilderExt as _};
-use tower_otlp::{Termination, from_url, receivers::OtlpServer};
+use tower_otlp::{Termination, from_url, receivers::OtlpServer, status::*};
 
 /// Requests at work at a time. Together they bound memory: a request is held from its first byte
 /// to its answer. To fill a batch more are needed: they wait for each other.
@@ -49,6 +49,9 @@ struct Flags {
     /// Where to receive HTTP
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4318")]
     http: SocketAddr,
+    /// Where to show what it does itself: a page, /metrics for Prometheus, /livez, /readyz
+    #[arg(long = "self", value_name = "ADDR")]
+    page: Option<SocketAddr>,
     /// How long to deliver what is left on SIGTERM
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     drain_timeout: Duration,
@@ -72,20 +75,12 @@ struct Flags {
     #[arg(long, value_name = "N")]
     rate_items: Option<f64>,
     /// Requests in flight to each --to
-    #[arg(long, value_name = "auto|N", value_parser = concurrency)]
-    max_concurrency: Option<(usize, usize)>,
+    #[arg(long, value_name = "auto|N")]
+    max_concurrency: Option<AdaptiveConcurrencyBuilder>,
     #[arg(skip)]
     batches: Option<usize>,
     #[arg(skip)]
     queues: bool,
-}
-
-/// The least and the most that may be in flight.
-fn concurrency(text: &str) -> Result<(usize, usize), ParseIntError> {
-    match text {
-        "auto" => Ok((1, 256)),
-        _ => Ok((text.parse()?, text.parse()?)),
-    }
 }
 
 /// The URL that an option gives to each `--to`: the one that follows it, before the next.
@@ -117,28 +112,27 @@ async fn run() -> Result<i32, BoxError> {
     flags.queues = matches.contains_id("queue");
     let [fallback, letters] = ["fallback", "dead_letter"].map(|option| beside(&matches, option));
     let lifecycle = Lifecycle::new();
+    let status = Status::new("gateway", &lifecycle);
     let branches = (flags.to.iter().zip(fallback?).zip(letters?))
-        .map(|((to, fallback), letters)| branch(to, fallback, letters, &flags, &lifecycle));
+        .map(|((to, fallback), letters)| branch(to, fallback, letters, &flags, &status));
     let pipeline = FanOut::new(branches.collect::<Result<Vec<_>, _>>()?);
     let pipeline = lifecycle.layer().layer(pipeline).boxed_exporter();
     let mut server = OtlpServer::bind(flags.grpc, flags.http).await?;
     server = server.max_requests(flags.batches.unwrap_or(MAX_REQUESTS));
     let (grpc, http) = (server.grpc_address(), server.http_address());
+    let page = flags.page.map(|at| status.serve(at)).transpose()?;
+    let _page = page.inspect(|page| eprintln!("status http://{}/", page.address()));
     let mut serving = tokio::spawn(server.serve(pipeline, &lifecycle));
-    let mut termination = Termination::listen()?;
+    let mut ending = Termination::listen()?;
     eprintln!("ready grpc={grpc} http={http}");
     tokio::select! {
-        () = termination.requested() => {}
+        () = ending.requested() => {}
         ended = &mut serving => return ended?.and(Err("the server ended by itself".into())),
     }
     eprintln!("draining");
-    let report = tokio::select! {
-        report = lifecycle.shutdown(flags.drain_timeout) => report,
-        () = termination.requested() => return Ok(130),
+    let Some(report) = ending.drain(&lifecycle, flags.drain_timeout, serving).await else {
+        return Ok(130);
     };
-    // The answers that were given get a moment to leave.
-    let moment = Duration::from_millis(if report.complete { 1000 } else { 50 });
-    let _ = tokio::time::timeout(moment, serving).await;
     eprintln!("drained {report}");
     Ok(i32::from(report.dropped > 0))
 }
@@ -149,16 +143,20 @@ fn branch(
     fallback: Option<String>,
     dead_letter: Option<String>,
     flags: &Flags,
-    lifecycle: &Lifecycle,
+    status: &Status,
 ) -> Result<BoxExporter, BoxError> {
+    let (branch, lifecycle) = (status.branch(to), status.lifecycle());
     let time = BRANCH_TIMEOUT / if fallback.is_some() { 2 } else { 1 };
     let retry = RetryPolicy::new().initial_backoff(Duration::from_millis(250));
     let retry = retry.max_elapsed(time).lifecycle(lifecycle);
     let tries = ServiceBuilder::new().total_timeout(time);
-    let tries = tries.export_retry(retry);
-    let other = |url: String| from_url(&url).map(|other| tries.clone().service(other));
+    let tries = tries.export_retry(retry).into_inner();
+    let other = |url: &str, branch: Branch| {
+        let tries = ServiceBuilder::new().observed(&branch).layer(&tries);
+        from_url(url).map(|other| tries.observed_attempts(&branch).service(other))
+    };
     let queued = flags.queues || dead_letter.is_some();
-    let mut queue = QueueConfig::new().lifecycle(lifecycle);
+    let mut queue = QueueConfig::new().lifecycle(lifecycle).observer(&branch);
     queue = queue.acknowledge(flags.ack).overflow(flags.overflow);
     queue = queue.max_bytes(flags.queue_bytes);
     queue = queue.concurrency(flags.batches.unwrap_or(MAX_REQUESTS));
@@ -167,7 +165,8 @@ fn branch(
         queue = queue.max_redeliveries(0);
     }
     if let Some(url) = dead_letter {
-        queue = queue.dead_letter(other(url)?).max_age(MAX_AGE);
+        let letters = other(&url, branch.dead_letter(&url))?;
+        queue = queue.dead_letter(letters).max_age(MAX_AGE);
     }
     let batch = BatchConfig::new().lifecycle(lifecycle);
     let batch = batch.max_items(flags.batch_items);
@@ -175,25 +174,26 @@ fn branch(
     let batch = batch.timeout(flags.batch_timeout);
     let batch = flags.batches.map(|_| BatchLayer::new(batch));
     // A fallback is to hear of a failure at once; a queue keeps what would fail.
-    let breaker = CircuitBreakerPolicy::new().lifecycle(lifecycle);
+    let breaker = CircuitBreakerPolicy::new().observer(&branch);
+    let breaker = breaker.lifecycle(lifecycle);
     let breaker = match fallback {
         Some(_) => Some(CircuitBreakerLayer::error(breaker)),
         None => queued.then(|| CircuitBreakerLayer::pending(breaker)),
     };
-    let fallback = fallback.map(other).transpose()?;
+    let fallback = fallback.map(|url| other(&url, branch.fallback(&url)));
     let rate = flags.rate_items.map(RateLimiter::items_per_second);
-    let limits = flags.max_concurrency.map(|(least, most)| {
-        let limits = AdaptiveConcurrencyLayer::builder().min_limit(least);
-        limits.initial_limit(least).max_limit(most).build()
-    });
+    let limits = flags.max_concurrency.clone();
+    let limits = limits.map(|limits| limits.observer(&branch).build());
     Ok(ServiceBuilder::new()
         .option_layer(queued.then(|| QueueLayer::new(queue)).transpose()?)
         .option_layer(batch.transpose()?)
-        .option_layer(fallback.map(FallbackLayer::new))
-        .layer(tries.into_inner())
+        .option_layer(fallback.transpose()?.map(FallbackLayer::new))
+        .observed(&branch)
+        .layer(&tries)
         .option_layer(breaker.transpose()?)
         .option_layer(rate.transpose()?.map(RateLimitLayer::new))
         .option_layer(limits.transpose()?)
+        .observed_attempts(&branch)
         .service(from_url(to)?)
         .boxed_exporter())
 }

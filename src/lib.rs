@@ -108,7 +108,7 @@
 #[cfg(any(feature = "_http_client", feature = "receiver-http"))]
 mod body;
 mod builder;
-#[cfg(any(feature = "console", feature = "file"))]
+#[cfg(any(feature = "console", feature = "file", feature = "status"))]
 mod calendar;
 #[cfg(any(feature = "_grpc", feature = "_http"))]
 mod classify;
@@ -122,6 +122,8 @@ mod files;
 #[cfg(feature = "_grpc")]
 mod grpc;
 pub mod guides;
+#[cfg(feature = "prometheus")]
+mod http_server;
 pub mod layers;
 mod lifecycle;
 mod metadata;

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::runtime::Runtime;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, retry::Policy};
 use tower_otlp::{
-    ExportError, ExportRequest, ExportResponse, Exporter, ServiceBuilderExt, Signal,
+    ExportError, ExportRequest, ExportResponse, Exporter, Lifecycle, ServiceBuilderExt, Signal,
     layers::{
         batch::{BatchConfig, BatchLayer},
         circuit_breaker::{CircuitBreakerLayer, CircuitBreakerPolicy},
@@ -18,6 +18,7 @@ use tower_otlp::{
         rate_limit::RateLimiter,
         retry::RetryPolicy,
     },
+    status::Status,
 };
 
 use super::{
@@ -156,12 +157,22 @@ fn group<'a>(runtime: &'a Runtime, name: &str, load: &Load) -> Group<'a> {
         .queue(queue())
         .batch(batch(load))
         .service(attempts(&recorder));
+    let branch = Status::new("bench", &Lifecycle::new()).branch("bench");
+    let seen = ServiceBuilder::new()
+        .observed(&branch)
+        .observed_attempts(&branch)
+        .service(Instant);
     let queued = ServiceBuilder::new().queue(queue()).service(Instant);
     let batched = ServiceBuilder::new().batch(batch(load)).service(Instant);
     let at_once = attempts(&recorder);
     Group::new(name, REQUESTS)
         .baseline("bare exporter", drive(runtime, load, Instant))
         .candidate("tower's buffer", Goal::None, drive(runtime, load, buffer))
+        .candidate(
+            "observe twice, for a status page",
+            Goal::None,
+            drive(runtime, load, seen),
+        )
         .candidate("queue", Goal::None, drive(runtime, load, queued))
         .candidate("batch", Goal::None, drive(runtime, load, batched))
         .candidate(

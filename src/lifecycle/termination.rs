@@ -1,11 +1,13 @@
 //! When the operating system asks the process to end.
 
-use std::io;
+use std::{io, time::Duration};
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlC, CtrlShutdown, ctrl_c, ctrl_shutdown};
+
+use super::{DrainReport, Lifecycle};
 
 /// Tells when the operating system asks the process to end: SIGTERM or SIGINT, or what Windows
 /// has in their place. From when it is made on, they do not end the process by themselves.
@@ -21,10 +23,10 @@ use tokio::signal::windows::{CtrlC, CtrlShutdown, ctrl_c, ctrl_shutdown};
 /// # if false {
 /// termination.requested().await;
 /// # }
-/// tokio::select! {
-///     report = lifecycle.shutdown(Duration::from_secs(10)) => println!("{report}"),
-///     // Asked again: now at once.
-///     () = termination.requested() => {}
+/// let serving = std::future::ready(()); // what `OtlpServer::serve` gives
+/// match termination.drain(&lifecycle, Duration::from_secs(10), serving).await {
+///     Some(report) => println!("{report}"),
+///     None => {} // asked again: now at once
 /// }
 /// # Ok(())
 /// # }
@@ -68,5 +70,24 @@ impl Termination {
         }
         #[cfg(not(any(unix, windows)))]
         std::future::pending::<()>().await;
+    }
+
+    /// [Shuts](Lifecycle::shutdown) a pipeline down, and gives what serves it a moment to hand
+    /// out the last answers: a second, or 50 ms if the deadline has passed before all were there.
+    /// `None` if the process is asked to end again meanwhile, and nothing more is to be waited
+    /// for.
+    pub async fn drain(
+        &mut self,
+        lifecycle: &Lifecycle,
+        deadline: Duration,
+        serving: impl Future,
+    ) -> Option<DrainReport> {
+        let report = tokio::select! {
+            report = lifecycle.shutdown(deadline) => report,
+            () = self.requested() => return None,
+        };
+        let moment = Duration::from_millis(if report.complete { 1000 } else { 50 });
+        let _ = tokio::time::timeout(moment, serving).await;
+        Some(report)
     }
 }

@@ -390,6 +390,7 @@ async fn gateway_says_what_is_wrong_with_its_arguments() {
         "--dead-letter <URL>",
         "--grpc <ADDR>",
         "--http <ADDR>",
+        "--self <ADDR>",
         "--drain-timeout <TIME>",
         "--batch-items <N>",
         "--batch-bytes <N>",
@@ -434,6 +435,8 @@ mod gateway {
         stderr: Lines<BufReader<ChildStderr>>,
         grpc: String,
         http: String,
+        /// Where its status is, with `--self`.
+        page: Option<String>,
     }
 
     impl Gateway {
@@ -452,8 +455,13 @@ mod gateway {
                 stderr: BufReader::new(stderr).lines(),
                 grpc: String::new(),
                 http: String::new(),
+                page: None,
             };
-            let ready = gateway.line().await;
+            let mut ready = gateway.line().await;
+            if let Some(page) = ready.strip_prefix("status ") {
+                gateway.page = Some(page.to_owned());
+                ready = gateway.line().await;
+            }
             let (grpc, http) = ready
                 .strip_prefix("ready grpc=")
                 .and_then(|rest| rest.split_once(" http="))
@@ -812,6 +820,39 @@ mod gateway {
             said.last().expect("a last line"),
             "drained delivered=1 retained=0 dropped=0"
         );
+    }
+
+    #[tokio::test]
+    async fn shows_what_it_does_itself() {
+        let backend = backend().await;
+        backend.let_go.add_permits(1);
+        let gateway = Gateway::start(&["--to", &backend.url, "--self", "127.0.0.1:0"]).await;
+        let page = gateway.page.clone().expect("it says where");
+        let response = send(format!("otlp+grpc://{}", gateway.grpc)).await;
+        let items = response.expect("delivered").delivered_items();
+        let ask = async |path: &str| {
+            let answer = reqwest::get(format!("{page}{path}")).await;
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.status(), 200, "{path}");
+            answer.text().await.expect("text")
+        };
+        assert_eq!(ask("readyz").await, "ready\n");
+        let status: serde_json::Value =
+            serde_json::from_str(&ask("status.json").await).expect("JSON");
+        assert_eq!(status["items"]["delivered"], items);
+        assert_eq!(
+            status["branches"][0]["requests"]["delivered"], 1,
+            "{status}"
+        );
+        assert!(ask("").await.contains("Delivering"));
+        assert!(
+            ask("metrics")
+                .await
+                .contains("otel_sdk_exporter_log_exported_total")
+        );
+        gateway.signal("-TERM").await;
+        let (status, said, _) = gateway.end().await;
+        assert_eq!(status, Some(0), "{said:?}");
     }
 
     #[tokio::test]

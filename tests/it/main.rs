@@ -47,6 +47,7 @@ mod route;
 mod sdk;
 mod sdk_encode;
 mod split;
+mod status;
 mod syslog;
 mod tcp;
 mod timeout;

@@ -63,7 +63,7 @@ impl Gateway {
 }
 
 /// The built example, which cargo puts beside the folder of this binary.
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().expect("own path");
     path.pop();
     path.pop();

@@ -12,6 +12,7 @@
 #   prometheus=      Prometheus 3, promtool=              prometheus-debian= Prometheus 2
 #   victoria-metrics= VictoriaMetrics                     influxdb=          InfluxDB 1
 #   opensearch=      OpenSearch: a folder with its jars   syslog=            syslog-ng
+#   chromium=        Chromium                             playwright=        what drives it, on Node
 #
 # They are kept in $TOWER_OTLP_PEERS, or else in the user's cache folder, under a name made from
 # what goes into them: a changed pin is a new folder, and an unchanged one is never built twice.
@@ -19,7 +20,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # The quick ones first: a registry that cannot be reached is known within seconds.
-all=(python syslog-ng prometheus-debian victoria-metrics influxdb zipkin opensearch prometheus jaeger collector)
+all=(python chromium syslog-ng prometheus-debian victoria-metrics influxdb zipkin opensearch prometheus jaeger collector)
 
 # shellcheck source=install/common.sh
 . "$here/install/common.sh"

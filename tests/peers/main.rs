@@ -35,6 +35,7 @@ mod relay;
 mod remote_write;
 mod restart;
 mod sockets;
+mod status_page;
 mod syslog;
 mod tls;
 mod zipkin;

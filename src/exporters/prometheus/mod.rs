@@ -18,6 +18,8 @@ pub mod remote_write;
 #[cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
 mod translate;
 
+#[cfg(feature = "status")]
+pub(crate) use self::pull::ScrapeFuture;
 #[cfg(feature = "prometheus")]
 pub use self::pull::{
     EscapingScheme, Format, PrometheusBuilder, PrometheusExporter, PrometheusHttpService,

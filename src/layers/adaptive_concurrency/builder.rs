@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use super::{AdaptiveConcurrencyLayer, controller::Controller};
 use crate::{InvalidConfig, layers::observe::SharedObserver};
 
@@ -40,7 +42,8 @@ impl AdaptiveConcurrencyBuilder {
         self
     }
 
-    /// Tells this observer of each new limit: see [`layers::observe`](crate::layers::observe).
+    /// Tells this observer the limit, when it is built and each time that it changes: see
+    /// [`layers::observe`](crate::layers::observe).
     pub fn observer(mut self, observer: impl Into<SharedObserver>) -> Self {
         self.observer = observer.into();
         self
@@ -77,6 +80,33 @@ impl AdaptiveConcurrencyBuilder {
         }
         let controller = Controller::new(min, max, initial);
         Ok(AdaptiveConcurrencyLayer::over(controller, observer))
+    }
+}
+
+/// `auto` for the defaults, or a number: a limit that stays as it is. For command lines.
+///
+/// ```
+/// use tower_otlp::layers::adaptive_concurrency::AdaptiveConcurrencyBuilder;
+///
+/// let fixed: AdaptiveConcurrencyBuilder = "16".parse()?;
+/// assert!(fixed.build().is_ok());
+/// assert!("many".parse::<AdaptiveConcurrencyBuilder>().is_err());
+/// # Ok::<(), tower_otlp::InvalidConfig>(())
+/// ```
+impl FromStr for AdaptiveConcurrencyBuilder {
+    type Err = InvalidConfig;
+
+    fn from_str(text: &str) -> Result<Self, InvalidConfig> {
+        if text == "auto" {
+            return Ok(Self::new());
+        }
+        let limit = text.parse().map_err(|error| {
+            InvalidConfig::new(format!(
+                "`{text}` is not auto and not a number of requests in flight: {error}"
+            ))
+        })?;
+        let builder = Self::new().min_limit(limit).initial_limit(limit);
+        Ok(builder.max_limit(limit))
     }
 }
 

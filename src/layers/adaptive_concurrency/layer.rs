@@ -6,7 +6,7 @@ use super::{
     super::line::Line, AdaptiveConcurrency, AdaptiveConcurrencyBuilder, controller::Controller,
     seats::Seats,
 };
-use crate::layers::observe::SharedObserver;
+use crate::layers::observe::{Event, SharedObserver};
 
 /// Applies [`AdaptiveConcurrency`] to a service. All services made by it share one limit. See
 /// the [module](super).
@@ -28,6 +28,7 @@ impl AdaptiveConcurrencyLayer {
     }
 
     pub(super) fn over(controller: Controller, observer: SharedObserver) -> Self {
+        observer.emit(Event::concurrency_limit(controller.limit() as u64));
         Self {
             handle: AdaptiveConcurrencyHandle {
                 line: Arc::new(Line::new(Seats::new(controller, observer))),

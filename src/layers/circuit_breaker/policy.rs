@@ -189,7 +189,7 @@ impl CircuitBreakerPolicy {
         self
     }
 
-    /// Tells this observer when the circuit opens and closes: see
+    /// Tells this observer the state, now and when it changes: see
     /// [`layers::observe`](crate::layers::observe).
     #[must_use]
     pub fn observer(mut self, observer: impl Into<SharedObserver>) -> Self {

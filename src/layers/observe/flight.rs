@@ -52,6 +52,7 @@ impl Flight {
     }
 
     pub(super) fn settle(&mut self, result: &Result<ExportResponse, ExportError>) {
+        self.observer.explain(self.role, result);
         self.finish(match result {
             Ok(response) => End::Answered(response),
             Err(error) => End::Failed(error.kind(), error.progress()),

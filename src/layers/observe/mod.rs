@@ -48,6 +48,7 @@
 //! | [`Recorder`] | counts in memory: status pages, tests |
 //! | [`TracingObserver`] | events for `tracing` |
 //! | `MetricsObserver` (feature `metrics`) | the OpenTelemetry metrics API |
+//! | `status::Branch` (feature `status`) | a status page and Prometheus |
 //! | any [`Observer`] | anything else |
 //!
 //! # Metrics
@@ -110,9 +111,12 @@ mod event;
 mod flight;
 mod future;
 mod gauges;
+pub(crate) mod histogram;
+mod last_error;
 mod layer;
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(crate) mod names;
 mod observer;
 mod recorder;
 mod service;
@@ -121,10 +125,13 @@ mod trace;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
+#[cfg(feature = "status")]
+pub(crate) use self::snapshot::Ended;
 pub use self::{
     event::{Amount, BreakerState, Event, Finished, Outcome, Role},
     future::ResponseFuture,
     gauges::QueueState,
+    last_error::LastError,
     layer::ObserveLayer,
     observer::{Observer, SharedObserver},
     recorder::Recorder,

@@ -4,7 +4,8 @@ use std::{
     sync::Arc,
 };
 
-use super::Event;
+use super::{Event, Role};
+use crate::{ExportError, ExportResponse};
 
 /// A sink for [`Event`]s.
 ///
@@ -32,11 +33,33 @@ use super::Event;
 pub trait Observer: Send + Sync + 'static {
     /// Takes note of what happened. Ignore events that you do not know: there will be more.
     fn observe(&self, event: Event);
+
+    /// Takes note of why a request or an attempt fails: for people, since an [`Event`] holds
+    /// numbers only. Told before the [`Finished`](super::Finished) that counts it, and by default
+    /// ignored.
+    fn failed(&self, role: Role, error: &ExportError) {
+        let _ = (role, error);
+    }
+
+    /// Takes note of the answer of a backend that rejects items, whose
+    /// [message](ExportResponse::message) may say why. Told before the
+    /// [`Finished`](super::Finished) that counts it, and by default ignored.
+    fn rejected(&self, role: Role, answer: &ExportResponse) {
+        let _ = (role, answer);
+    }
 }
 
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn observe(&self, event: Event) {
         (**self).observe(event);
+    }
+
+    fn failed(&self, role: Role, error: &ExportError) {
+        (**self).failed(role, error);
+    }
+
+    fn rejected(&self, role: Role, answer: &ExportResponse) {
+        (**self).rejected(role, answer);
     }
 }
 
@@ -93,15 +116,28 @@ impl SharedObserver {
     /// Tells the observer. It never panics: an observer that does loses the event.
     pub fn emit(&self, event: Event) {
         if let Some(observer) = &self.observer {
-            tell(observer, event);
+            tell(|| observer.observe(event));
+        }
+    }
+
+    /// Tells the observer in words how a request or an attempt ends, if there is more to say than
+    /// numbers. An [`Event`] follows that counts it. It never panics.
+    pub fn explain(&self, role: Role, result: &Result<ExportResponse, ExportError>) {
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        match result {
+            Ok(answer) if answer.rejected_items() > 0 => tell(|| observer.rejected(role, answer)),
+            Ok(_) => {}
+            Err(error) => tell(|| observer.failed(role, error)),
         }
     }
 }
 
 /// Events come from destructors, where a panic would end the process.
-fn tell(observer: &Arc<dyn Observer>, event: Event) {
+fn tell(what: impl FnOnce()) {
     // The panic hook has said what there is to say.
-    let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(event)));
+    let _ = catch_unwind(AssertUnwindSafe(what));
 }
 
 impl<O: Observer> From<O> for SharedObserver {
@@ -122,7 +158,17 @@ struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
 
 impl Observer for Both {
     fn observe(&self, event: Event) {
-        tell(&self.0, event);
-        tell(&self.1, event);
+        tell(|| self.0.observe(event));
+        tell(|| self.1.observe(event));
+    }
+
+    fn failed(&self, role: Role, error: &ExportError) {
+        tell(|| self.0.failed(role, error));
+        tell(|| self.1.failed(role, error));
+    }
+
+    fn rejected(&self, role: Role, answer: &ExportResponse) {
+        tell(|| self.0.rejected(role, answer));
+        tell(|| self.1.rejected(role, answer));
     }
 }

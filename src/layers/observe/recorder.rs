@@ -3,7 +3,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Event, Observer, Snapshot};
+use super::{Event, LastError, Observer, Role, Snapshot};
+use crate::{ExportError, ExportResponse};
 
 /// Counts in memory, for status pages and tests. Clones are the same counters.
 ///
@@ -56,6 +57,24 @@ impl Observer for Recorder {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .count(&event);
+    }
+
+    fn failed(&self, role: Role, error: &ExportError) {
+        self.set_last_error(LastError::of_failure(role, error));
+    }
+
+    fn rejected(&self, role: Role, answer: &ExportResponse) {
+        self.set_last_error(LastError::of_rejection(role, answer));
+    }
+}
+
+impl Recorder {
+    fn set_last_error(&self, error: LastError) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = counts.replace_last_error(error);
+        // An error may hold a great deal, which is not to be freed under the lock.
+        drop(counts);
+        drop(before);
     }
 }
 

@@ -1,9 +1,12 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Amount, BreakerState, Event, Finished, Outcome, QueueState, Role, event::place, gauges::Gauges,
+    Amount, BreakerState, Event, Finished, LastError, Outcome, QueueState, Role,
+    event::place,
+    gauges::Gauges,
+    histogram::{Durations, Sizes},
 };
-use crate::{DropReason, Signal};
+use crate::{DropReason, ErrorKind, Signal};
 
 /// What a [`Recorder`](super::Recorder) had counted at one moment.
 #[derive(Clone, Debug, Default)]
@@ -12,9 +15,35 @@ pub struct Snapshot {
     attempts: [Tally; Signal::ALL.len()],
     failures: Vec<Failure>,
     drops: Vec<(DropReason, Amount)>,
+    signal_drops: [Vec<(DropReason, Amount)>; Signal::ALL.len()],
     dequeued: Amount,
     waited: Duration,
     gauges: Gauges,
+    ended: Vec<Ended>,
+    waits: Vec<Wait>,
+    /// Of requests and of attempts.
+    failures_in_a_row: [u64; 2],
+    last_error: Option<LastError>,
+}
+
+/// What ended in one way: what metrics tell beyond sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) role: Role,
+    pub(crate) signal: Signal,
+    pub(crate) outcome: Outcome,
+    /// Items that failed or were cancelled.
+    pub(crate) undelivered: u64,
+    pub(crate) durations: Durations,
+    pub(crate) sizes: Sizes,
+}
+
+/// For how long requests were in one queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    pub(crate) queue: &'static str,
+    pub(crate) signal: Signal,
+    pub(crate) durations: Durations,
 }
 
 impl Snapshot {
@@ -76,6 +105,27 @@ impl Snapshot {
             .map_or(Amount::default(), |(_, amount)| *amount)
     }
 
+    /// What was given up of this signal, by reason.
+    #[must_use]
+    pub fn drops_of(&self, signal: Signal) -> &[(DropReason, Amount)] {
+        &self.signal_drops[place(signal)]
+    }
+
+    /// How many requests, or attempts, have failed since one was answered; a panic is a failure,
+    /// and one that was cancelled does not count.
+    #[must_use]
+    pub fn failures_in_a_row(&self, role: Role) -> u64 {
+        self.failures_in_a_row[role as usize]
+    }
+
+    /// The last error in words: of an attempt or a request that failed, or what a backend said
+    /// of items that it rejected. That a circuit breaker is open does not take the place of
+    /// another one.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_ref()
+    }
+
     /// What left a queue to be sent.
     #[must_use]
     pub fn dequeued(&self) -> Amount {
@@ -113,6 +163,23 @@ impl Snapshot {
         self.gauges.concurrency_limit
     }
 
+    pub(crate) fn ended(&self) -> &[Ended] {
+        &self.ended
+    }
+
+    pub(crate) fn waits(&self) -> &[Wait] {
+        &self.waits
+    }
+
+    /// Returns what is not kept.
+    pub(super) fn replace_last_error(&mut self, error: LastError) -> Option<LastError> {
+        // That a breaker is open says nothing of why: what opened it does.
+        if error.kind() == ErrorKind::CircuitOpen && self.last_error.is_some() {
+            return Some(error);
+        }
+        self.last_error.replace(error)
+    }
+
     pub(super) fn count(&mut self, event: &Event) {
         match event {
             Event::Started {
@@ -130,15 +197,28 @@ impl Snapshot {
                 {
                     self.fail(finished, error_type);
                 }
+                self.end(finished);
             }
-            Event::Dequeued { amount, waited, .. } => {
+            Event::Dequeued {
+                queue,
+                signal,
+                amount,
+                waited,
+            } => {
                 self.dequeued = self.dequeued.plus(*amount);
                 self.waited = self.waited.saturating_add(*waited);
+                self.wait(queue, *signal, *waited);
             }
-            Event::Dropped { reason, amount, .. } => {
-                match self.drops.iter_mut().find(|(known, _)| known == reason) {
-                    Some((_, sum)) => *sum = sum.plus(*amount),
-                    None => self.drops.push((*reason, *amount)),
+            Event::Dropped {
+                reason,
+                signal,
+                amount,
+            } => {
+                for drops in [&mut self.drops, &mut self.signal_drops[place(*signal)]] {
+                    match drops.iter_mut().find(|(known, _)| known == reason) {
+                        Some((_, sum)) => *sum = sum.plus(*amount),
+                        None => drops.push((*reason, *amount)),
+                    }
                 }
             }
             Event::Queue(_) | Event::Breaker(_) | Event::ConcurrencyLimit { .. } => {
@@ -151,6 +231,53 @@ impl Snapshot {
         match role {
             Role::Request => &mut self.requests[place(signal)],
             Role::Attempt => &mut self.attempts[place(signal)],
+        }
+    }
+
+    fn end(&mut self, finished: &Finished) {
+        let in_a_row = &mut self.failures_in_a_row[finished.role as usize];
+        *in_a_row = match finished.outcome {
+            Outcome::Delivered | Outcome::Rejected => 0,
+            Outcome::Failed(_) | Outcome::Panicked => *in_a_row + 1,
+            Outcome::Cancelled => *in_a_row,
+        };
+        let key = (finished.role, finished.signal, finished.outcome);
+        // A handful, so a search is quicker than a map.
+        let place = self
+            .ended
+            .iter()
+            .position(|known| (known.role, known.signal, known.outcome) == key)
+            .unwrap_or_else(|| {
+                self.ended.push(Ended {
+                    role: finished.role,
+                    signal: finished.signal,
+                    outcome: finished.outcome,
+                    undelivered: 0,
+                    durations: Durations::default(),
+                    sizes: Sizes::default(),
+                });
+                self.ended.len() - 1
+            });
+        if let Some(ended) = self.ended.get_mut(place) {
+            ended.undelivered += finished.failed + finished.cancelled;
+            ended.durations.record_duration(finished.duration);
+            ended.sizes.record_size(finished.amount.bytes);
+        }
+    }
+
+    fn wait(&mut self, queue: &'static str, signal: Signal, waited: Duration) {
+        let mut waits = self.waits.iter_mut();
+        match waits.find(|known| (known.queue, known.signal) == (queue, signal)) {
+            Some(known) => known.durations.record_duration(waited),
+            None => {
+                let mut durations = Durations::default();
+                durations.record_duration(waited);
+                self.waits.push(Wait {
+                    queue,
+                    signal,
+                    durations,
+                });
+            }
         }
     }
 

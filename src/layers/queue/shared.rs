@@ -84,7 +84,7 @@ impl Shared {
             len.saturating_sub(config.max_requests),
             bytes.saturating_sub(config.max_bytes as u64),
         );
-        Self {
+        let shared = Self {
             stage: config.stage.clone().unwrap_or_default(),
             slots: Arc::new(Semaphore::new(free_slots)),
             room: Arc::new(Semaphore::new(free_room)),
@@ -104,7 +104,10 @@ impl Shared {
                 debt,
             }),
             config,
-        }
+        };
+        let filled = shared.filled(&shared.lock());
+        shared.config.observer.emit(filled);
+        shared
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 mod ports;
 mod process;
 
+pub mod browser;
 pub mod influxdb;
 pub mod jaeger;
 pub mod opensearch;

@@ -205,7 +205,8 @@ impl PrometheusExporter {
         self.server.as_ref().map(|server| server.address())
     }
 
-    fn export(&self, request: &ExportRequest) -> Result<ExportResponse, ExportError> {
+    /// What `call` does.
+    pub(crate) fn export(&self, request: &ExportRequest) -> Result<ExportResponse, ExportError> {
         let Some(metrics) = request.metrics() else {
             let message = format!(
                 "a Prometheus server takes metrics, not {}",

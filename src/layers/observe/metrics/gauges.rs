@@ -5,8 +5,12 @@ use opentelemetry::{
     metrics::{AsyncInstrument, Meter},
 };
 
-use super::{NAME, QUEUE, STATE, text};
-use crate::layers::observe::{BreakerState, QueueState, gauges::Gauges};
+use super::text;
+use crate::layers::observe::{
+    BreakerState, QueueState,
+    gauges::Gauges,
+    names::{NAME, QUEUE, STATE},
+};
 
 /// Makes the instruments that are asked for their value when metrics are collected.
 ///

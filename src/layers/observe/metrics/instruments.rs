@@ -1,6 +1,9 @@
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 
-use crate::Signal;
+use crate::{
+    Signal,
+    layers::observe::histogram::{BYTES, SECONDS},
+};
 
 /// Everything that is measured when it happens.
 pub(super) struct Instruments {
@@ -83,37 +86,20 @@ const fn standard(signal: Signal) -> (&'static str, &'static str) {
     }
 }
 
-/// The conventions set no bounds for durations of exports, and the SDK's default bounds are meant
-/// for milliseconds.
 fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
     meter
         .f64_histogram(name)
         .with_unit("s")
         .with_description(description)
-        .with_boundaries(vec![
-            0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-            300.0, 900.0,
-        ])
+        .with_boundaries(SECONDS.to_vec())
         .build()
 }
 
 fn bytes(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<u64> {
-    const KIB: f64 = 1024.0;
-    const MIB: f64 = KIB * KIB;
     meter
         .u64_histogram(name)
         .with_unit("By")
         .with_description(description)
-        .with_boundaries(vec![
-            KIB,
-            4.0 * KIB,
-            16.0 * KIB,
-            64.0 * KIB,
-            256.0 * KIB,
-            MIB,
-            4.0 * MIB,
-            16.0 * MIB,
-            64.0 * MIB,
-        ])
+        .with_boundaries(BYTES.to_vec())
         .build()
 }

@@ -12,7 +12,10 @@ use opentelemetry::{Key, KeyValue, StringValue, metrics::Meter};
 
 use self::instruments::Instruments;
 use super::{
-    Amount, Event, Finished, Observer, Role, event::REJECTED, event::place, gauges::Gauges,
+    Amount, Event, Finished, Observer, Role,
+    event::{REJECTED, place},
+    gauges::Gauges,
+    names::{ERROR, NAME, OUTCOME, QUEUE, REASON, SIGNAL, TYPE},
 };
 use crate::Signal;
 
@@ -231,15 +234,6 @@ impl fmt::Debug for MetricsObserver {
             .finish_non_exhaustive()
     }
 }
-
-const NAME: &str = "otel.component.name";
-const TYPE: &str = "otel.component.type";
-const ERROR: &str = "error.type";
-const SIGNAL: &str = "tower_otlp.signal";
-const OUTCOME: &str = "tower_otlp.outcome";
-const QUEUE: &str = "tower_otlp.queue.name";
-const REASON: &str = "tower_otlp.drop.reason";
-const STATE: &str = "tower_otlp.circuit_breaker.state";
 
 /// No allocation: keys are static, and so are values but for the names, which are counted
 /// references.
