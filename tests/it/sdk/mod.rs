@@ -8,6 +8,7 @@ mod errors;
 mod feedback;
 mod init;
 mod processors;
+mod simple;
 
 use std::{net::SocketAddr, panic::resume_unwind, sync::mpsc, thread, time::Duration};
 
