@@ -58,6 +58,7 @@
 //! | end without losing what is held | [`Lifecycle`], [the guide](guides::shutdown) |
 //! | know what goes on, and be told of trouble | [`layers::observe`], [the guide](guides::observing) |
 //! | understand a message | [the guide](guides::troubleshooting) |
+//! | come from `opentelemetry-otlp` | [the guide](guides::from_opentelemetry_otlp) |
 //! | come from the OpenTelemetry Collector | [the guide](guides::from_a_collector_yaml) |
 //! | write an exporter | [the guide](guides::writing_an_exporter), [`otlp`] |
 //! | write a layer | [the guide](guides::writing_a_layer), [`testing`] |
