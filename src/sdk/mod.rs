@@ -46,6 +46,7 @@
 //! ```
 //!
 //! An app that is set up by the standard `OTEL_*` variables needs one line: [`init_from_env`].
+//! One with a pipeline of its own and the SDK's usual providers has [`Telemetry::start`].
 //!
 //! # Threads and runtimes
 //!

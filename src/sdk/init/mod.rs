@@ -7,15 +7,18 @@ mod telemetry;
 
 use opentelemetry::{global, propagation::TextMapCompositePropagator};
 use opentelemetry_sdk::{
+    Resource,
     logs::SdkLoggerProvider,
     metrics::{SdkMeterProvider, Temporality},
     propagation::{BaggagePropagator, TraceContextPropagator},
     trace::{Sampler, SdkTracerProvider},
 };
+use tower::BoxError;
 
 use self::settings::{Destination, Propagator, Settings};
 pub use self::{error::InitError, telemetry::Telemetry};
 use super::Bridge;
+use crate::{Exporter, Lifecycle};
 
 /// Sets up traces, metrics and logs as the environment of this process describes them: one line
 /// at the start of `main`.
@@ -198,6 +201,71 @@ impl Telemetry {
         Ok(Self::new(bridge, traces, metrics, logs, propagators))
     }
 
+    /// Providers of all three signals over one pipeline of yours, and nothing made
+    /// [global](Self::set_global).
+    ///
+    /// The providers have the SDK's default processors, which it sets up by variables of its own,
+    /// and cumulative metrics; the propagators are trace context and baggage. `resource` says what
+    /// the telemetry is about: `Resource::builder().build()` takes it from `OTEL_SERVICE_NAME` and
+    /// `OTEL_RESOURCE_ATTRIBUTES`. The closure is that of [`Bridge::start`]. For anything else, set
+    /// up the providers [by hand](init_from_env#the-same-by-hand).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use opentelemetry::trace::{Span, Tracer, TracerProvider};
+    /// use opentelemetry_sdk::Resource;
+    /// use tower::{BoxError, ServiceBuilder};
+    /// use tower_otlp::{ServiceBuilderExt, layers::retry::RetryPolicy, sdk::Telemetry};
+    /// # use tower_otlp::{ExportError, ExportRequest, ExportResponse};
+    ///
+    /// # fn main() -> Result<(), BoxError> {
+    /// # let exporter = tower::service_fn(|request: ExportRequest| async move {
+    /// #     Ok::<_, ExportError>(ExportResponse::delivered(request.items()))
+    /// # });
+    /// let resource = Resource::builder().with_service_name("shop").build();
+    /// let telemetry = Telemetry::start(resource, |lifecycle| {
+    ///     Ok::<_, BoxError>(
+    ///         ServiceBuilder::new()
+    ///             .export_retry(RetryPolicy::new().lifecycle(lifecycle))
+    ///             .service(exporter),
+    ///     )
+    /// })?;
+    /// telemetry.tracer_provider().tracer("shop").start("charge card").end();
+    ///
+    /// let report = telemetry.shutdown(Duration::from_secs(5));
+    /// assert_eq!(report.to_string(), "delivered=1 retained=0 dropped=0");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As those of [`Bridge::start`].
+    pub fn start<P, E>(
+        resource: Resource,
+        build: impl FnOnce(&Lifecycle) -> Result<P, E>,
+    ) -> Result<Self, BoxError>
+    where
+        P: Exporter,
+        E: Into<BoxError>,
+    {
+        let bridge = Bridge::start(build)?;
+        let traces = SdkTracerProvider::builder()
+            .with_batch_exporter(bridge.span_exporter())
+            .with_resource(resource.clone())
+            .build();
+        let metrics = SdkMeterProvider::builder()
+            .with_periodic_exporter(bridge.metric_exporter())
+            .with_resource(resource.clone())
+            .build();
+        let logs = SdkLoggerProvider::builder()
+            .with_batch_exporter(bridge.log_exporter())
+            .with_resource(resource)
+            .build();
+        let propagators = vec![Propagator::TraceContext, Propagator::Baggage];
+        Ok(Self::new(Some(bridge), traces, metrics, logs, propagators))
+    }
+
     /// Makes the providers of traces and metrics and the propagators the global ones.
     pub fn set_global(&self) {
         global::set_tracer_provider(self.tracer_provider().clone());
@@ -205,7 +273,7 @@ impl Telemetry {
         global::set_text_map_propagator(self.propagator());
     }
 
-    /// The propagators that `OTEL_PROPAGATORS` names, as one.
+    /// The propagators as one: those that `OTEL_PROPAGATORS` names, if the environment was asked.
     #[must_use]
     pub fn propagator(&self) -> TextMapCompositePropagator {
         let made = self

@@ -10,14 +10,16 @@ use opentelemetry::{
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest, metrics::v1::metric::Data,
 };
+use opentelemetry_sdk::Resource;
 use prost::Message;
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 use tower_otlp::{
-    Encoding, Signal,
+    Encoding, ExportRequest, Signal, from_url,
     sdk::{InitError, Telemetry, init_from_env},
 };
 
@@ -54,6 +56,48 @@ fn otlp_takes_all_signals_from_every_caller() {
             }
         });
     }
+}
+
+#[test]
+fn a_pipeline_of_ones_own_has_all_providers_with_one_resource() {
+    for caller in Caller::ALL {
+        in_time(move || {
+            let receiver = Receiver::start();
+            let endpoint = format!("otlp+http://{}", receiver.http);
+            let report = caller.run(move || {
+                let resource = Resource::builder_empty().with_service_name("shop").build();
+                let telemetry = Telemetry::start(resource, |_| from_url(&endpoint));
+                let telemetry = telemetry.expect("a URL");
+                work(&telemetry);
+                assert_eq!(telemetry.propagator().fields().count(), 3, "and baggage");
+                telemetry.shutdown(LONG)
+            });
+            assert_eq!(report.to_string(), "delivered=3 retained=0 dropped=0");
+            for signal in Signal::ALL {
+                assert_eq!(receiver.items(signal), 1, "{caller:?}: {signal}");
+                let shop = |request: &ExportRequest| names_the_shop(request, signal);
+                let seen = receiver.backend.seen();
+                let mut seen = seen.iter().filter(|request| request.signal() == signal);
+                assert!(seen.all(shop), "{caller:?}: {signal}");
+            }
+        });
+    }
+    let wrong = Telemetry::start(Resource::builder().build(), |_| from_url("pigeon://coop"));
+    let told = wrong.expect_err("no such scheme").to_string();
+    assert!(told.contains("pigeon"), "{told}");
+}
+
+/// Whether the resource is the one that was given, and says no more.
+fn names_the_shop(request: &ExportRequest, signal: Signal) -> bool {
+    let json = request.encoded(Encoding::Json);
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    let resources = match signal {
+        Signal::Traces => "resourceSpans",
+        Signal::Metrics => "resourceMetrics",
+        Signal::Logs => "resourceLogs",
+    };
+    let name = json!([{"key": "service.name", "value": {"stringValue": "shop"}}]);
+    json[resources][0]["resource"]["attributes"] == name
 }
 
 #[test]
