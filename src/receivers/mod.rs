@@ -42,6 +42,8 @@ pub mod grpc;
 #[cfg(feature = "receiver-http")]
 pub mod http;
 #[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
+mod metadata;
+#[cfg(any(feature = "receiver-grpc", feature = "receiver-http"))]
 mod metered;
 #[cfg(feature = "server")]
 mod server;

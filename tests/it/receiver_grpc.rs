@@ -364,6 +364,22 @@ async fn the_exporters_answer_and_errors_reach_the_client() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_cannot_be_told_is_refused() {
+    let (exporter, mut seen) = recorder();
+    let receiver = OtlpGrpcReceiver::new(exporter).tenant_header("x-tenant");
+    let channel = connect(serve(receiver.routes()).await).await;
+    let body = framed(false, &encoded(Signal::Traces, 1));
+    for headers in [
+        &[("x-tenant", "caf\u{e9}")][..],
+        &[("x-tenant", "a"), ("x-tenant", "b")],
+    ] {
+        let answer = post(&channel, TRACES_PATH, headers, body.clone()).await;
+        assert_eq!(answer.code(), Code::InvalidArgument, "{headers:?}");
+    }
+    assert!(seen.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn metadata_is_kept_as_told() {
     let (exporter, mut seen) = recorder();
     let receiver = OtlpGrpcReceiver::new(exporter)

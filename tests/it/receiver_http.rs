@@ -544,6 +544,29 @@ async fn only_what_is_allowed_travels_on() {
     assert_eq!(kept, [("x-region", "eu")]);
 }
 
+#[tokio::test]
+async fn a_tenant_that_cannot_be_told_is_refused_and_not_taken_for_none() {
+    let backend = Backend::new();
+    let receiver = OtlpHttpReceiver::new(backend.clone()).tenant_header("x-tenant");
+    let address = serve(receiver.into_axum_router()).await;
+    for (headers, why) in [
+        (&[PROTOBUF, ("x-tenant", "caf\u{e9}")][..], "visible ASCII"),
+        (&[PROTOBUF, ("x-tenant", "a"), ("x-tenant", "b")], "several"),
+    ] {
+        let answer = post(address, "/v1/logs", headers, protobuf(Signal::Logs, 1)).await;
+        assert_eq!(answer.status, 400, "{why}");
+        let told = String::from_utf8_lossy(&answer.body);
+        assert!(told.contains(why), "{told}");
+    }
+    assert_eq!(backend.seen().len(), 0);
+    let twice = [PROTOBUF, ("x-tenant", "a"), ("x-tenant", "a")];
+    post(address, "/v1/logs", &twice, protobuf(Signal::Logs, 1)).await;
+    assert_eq!(backend.only().metadata().tenant(), Some("a"));
+    let empty = [PROTOBUF, ("x-tenant", "")];
+    post(address, "/v1/logs", &empty, protobuf(Signal::Logs, 1)).await;
+    assert_eq!(backend.seen()[1].metadata().tenant(), None);
+}
+
 /// The exporter that most Rust programs have, as it comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_exporter_of_the_sdk_is_understood() {

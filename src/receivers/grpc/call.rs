@@ -13,6 +13,7 @@ use crate::{
     grpc::{self, Message, ReadError, UnaryBody},
     layers::admission::Reservation,
     receivers::{
+        metadata::metadata,
         metered,
         status::{self, Refusal},
     },
@@ -41,10 +42,13 @@ impl Call {
             return Err(Unfit::Call(Refusal::unsupported(message)));
         };
         let compression = compression(&head.headers, options).map_err(Unfit::Call)?;
+        let tenant_header = options.tenant_header.as_deref();
+        let metadata =
+            metadata(&head.headers, tenant_header, &options.kept_headers).map_err(Unfit::Call)?;
         Ok(Self {
             signal,
             compression,
-            metadata: metadata(&head.headers, options),
+            metadata,
             options: Arc::clone(options),
         })
     }
@@ -192,32 +196,6 @@ fn accepted_names(options: &Options) -> String {
         }
     }
     names
-}
-
-fn metadata(headers: &HeaderMap, options: &Options) -> Metadata {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut metadata = Metadata::default();
-    if let Some(tenant) = options.tenant_header.as_deref().and_then(text) {
-        metadata = metadata.with_tenant(tenant);
-    }
-    if let Some(traceparent) = text("traceparent") {
-        // W3C Trace Context, section 3.3.1: several `tracestate` headers are one list.
-        let states: Vec<&str> = headers
-            .get_all("tracestate")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        let state = (!states.is_empty()).then(|| Arc::from(states.join(",")));
-        metadata = metadata.with_trace_context(traceparent, state);
-    }
-    for name in &options.kept_headers {
-        for value in headers.get_all(name) {
-            if let Ok(value) = value.to_str() {
-                metadata = metadata.with_header(name.as_str(), value);
-            }
-        }
-    }
-    metadata
 }
 
 fn accept(answer: Bytes) -> Response<Body> {

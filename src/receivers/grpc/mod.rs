@@ -166,6 +166,9 @@ impl<E> OtlpGrpcReceiver<E> {
     }
 
     /// Reads the tenant from this request header. Default: no tenant.
+    ///
+    /// A request without it, or with an empty one, has no tenant. One that names several, or one
+    /// in other than visible ASCII, is refused with `INVALID_ARGUMENT`.
     #[must_use]
     pub fn tenant_header(self, name: impl AsRef<str>) -> Self {
         let name = name.as_ref().to_ascii_lowercase();

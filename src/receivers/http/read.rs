@@ -14,6 +14,7 @@ use crate::{
     compression::Decompress,
     layers::admission::Reservation,
     receivers::{
+        metadata::metadata,
         metered::{self, Metered},
         status::Refusal,
     },
@@ -37,11 +38,13 @@ impl Head {
         let compression = compression(&parts.headers)
             .filter(|name| *name == Compression::None || options.accepted.contains(name))
             .ok_or_else(|| Refused::unknown_compression(&options.accepted))?;
+        let tenant_header = options.tenant_header.as_deref();
+        let metadata = metadata(&parts.headers, tenant_header, &options.kept_headers)?;
         Ok(Self {
             signal,
             encoding,
             compression,
-            metadata: metadata(options, &parts.headers),
+            metadata,
         })
     }
 
@@ -158,35 +161,6 @@ fn compression(headers: &HeaderMap) -> Option<Compression> {
         return None;
     }
     Compression::from_name(value.to_str().ok()?)
-}
-
-fn metadata(options: &Options, headers: &HeaderMap) -> Metadata {
-    let text = |name: &str| {
-        let value = headers.get(name)?.to_str().ok()?;
-        (!value.is_empty()).then_some(value)
-    };
-    let mut metadata = Metadata::default();
-    if let Some(tenant) = options.tenant_header.as_deref().and_then(text) {
-        metadata = metadata.with_tenant(tenant);
-    }
-    if let Some(traceparent) = text("traceparent") {
-        // A list that is spread over several headers is one list (W3C Trace Context, 3.3.1).
-        let state: Vec<&str> = headers
-            .get_all("tracestate")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        let state = (!state.is_empty()).then(|| state.join(",").into());
-        metadata = metadata.with_trace_context(traceparent, state);
-    }
-    for name in &options.kept_headers {
-        for value in headers.get_all(name.as_str()) {
-            if let Ok(value) = value.to_str() {
-                metadata = metadata.with_header(name.as_str(), value);
-            }
-        }
-    }
-    metadata
 }
 
 #[cfg(test)]
