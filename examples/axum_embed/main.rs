@@ -17,21 +17,18 @@ mod web;
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state, routing::get};
-use opentelemetry::{global, metrics::MeterProvider, trace::TracerProvider};
+use opentelemetry::{metrics::MeterProvider, trace::TracerProvider};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::{
-    Resource, logs::SdkLoggerProvider, metrics::SdkMeterProvider,
-    propagation::TraceContextPropagator, trace::SdkTracerProvider,
-};
+use opentelemetry_sdk::Resource;
 use tokio::net::TcpListener;
 use tower::{BoxError, ServiceBuilder};
 use tower_otlp::{
-    Compression, DrainReport, ExportError, Lifecycle, ServiceBuilderExt, Signal,
+    Compression, ExportError, Lifecycle, ServiceBuilderExt, Signal,
     exporters::otlp::OtlpHttpExporter,
     layers::queue::{Acknowledge, QueueConfig, QueueLayer},
     layers::retry::RetryPolicy,
     receivers::OtlpHttpReceiver,
-    sdk::Bridge,
+    sdk::Telemetry,
 };
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
@@ -43,8 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn main() -> Result<(), BoxError> {
     let backend = backend::Backend::start(env::args_os().nth(1).map(PathBuf::from))?;
 
-    let telemetry = Telemetry::start(backend.http)?;
-    let meter = telemetry.metrics.meter("shop");
+    let telemetry = telemetry(backend.http)?;
+    let meter = telemetry.meter_provider().meter("shop");
     let seconds = meter
         .f64_histogram("http.server.request.duration")
         .with_unit("s")
@@ -85,7 +82,7 @@ async fn main() -> Result<(), BoxError> {
     // First whatever gives rise to telemetry, then the telemetry.
     let relayed = lifecycle.shutdown(PATIENCE).await;
     serving.await??;
-    let own = telemetry.shutdown().await?;
+    let own = telemetry.shutdown_async(PATIENCE).await;
     println!("relayed: {relayed}\nown:     {own}");
     if !(relayed.complete && own.complete) {
         return Err("not all telemetry is delivered".into());
@@ -93,65 +90,32 @@ async fn main() -> Result<(), BoxError> {
     backend.check(&[("web", &[Signal::Traces]), ("shop", &Signal::ALL)])
 }
 
-/// What the app says of itself, and the pipeline that it goes through.
-struct Telemetry {
-    bridge: Bridge,
-    traces: SdkTracerProvider,
-    metrics: SdkMeterProvider,
-    logs: SdkLoggerProvider,
-}
-
-impl Telemetry {
-    fn start(backend: SocketAddr) -> Result<Self, BoxError> {
-        // In a runtime of its own, so that the export's HTTP calls are not in what is exported.
-        let bridge = Bridge::start(|lifecycle| {
-            let queue = QueueConfig::new()
-                .acknowledge(Acknowledge::OnEnqueue)
-                .lifecycle(lifecycle);
-            Ok::<_, BoxError>(
-                ServiceBuilder::new()
-                    .tracked(lifecycle)
-                    .queue(QueueLayer::new(queue)?)
-                    .export_retry(RetryPolicy::new().lifecycle(lifecycle))
-                    .service(exporter(backend)?),
-            )
-        })?;
-        let shop = Resource::builder().with_service_name("shop").build();
-        let traces = SdkTracerProvider::builder()
-            .with_batch_exporter(bridge.span_exporter())
-            .with_resource(shop.clone())
-            .build();
-        let metrics = SdkMeterProvider::builder()
-            .with_periodic_exporter(bridge.metric_exporter())
-            .with_resource(shop.clone())
-            .build();
-        let logs = SdkLoggerProvider::builder()
-            .with_batch_exporter(bridge.log_exporter())
-            .with_resource(shop)
-            .build();
-        global::set_text_map_propagator(TraceContextPropagator::new());
-        // Events become log records, which know their span; they need not be in the span, too.
-        let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer("shop"));
-        tracing_subscriber::registry()
-            .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
-            .with(spans.with_filter(filter_fn(|metadata| metadata.is_span())))
-            .with(OpenTelemetryTracingBridge::new(&logs))
-            .init();
-        Ok(Self {
-            bridge,
-            traces,
-            metrics,
-            logs,
-        })
-    }
-
-    async fn shutdown(self) -> Result<DrainReport, BoxError> {
-        // These block, for five seconds at most. The bridge needs nothing of this thread.
-        self.traces.shutdown()?;
-        self.metrics.shutdown()?;
-        self.logs.shutdown()?;
-        Ok(self.bridge.shutdown_async(PATIENCE).await)
-    }
+/// What the app says of itself, and the pipeline that it goes through: on a runtime of its own,
+/// so that the export's HTTP calls are not in what is exported.
+fn telemetry(backend: SocketAddr) -> Result<Telemetry, BoxError> {
+    let shop = Resource::builder().with_service_name("shop").build();
+    let telemetry = Telemetry::start(shop, |lifecycle| {
+        let queue = QueueConfig::new()
+            .acknowledge(Acknowledge::OnEnqueue)
+            .lifecycle(lifecycle);
+        Ok::<_, BoxError>(
+            ServiceBuilder::new()
+                .tracked(lifecycle)
+                .queue(QueueLayer::new(queue)?)
+                .export_retry(RetryPolicy::new().lifecycle(lifecycle))
+                .service(exporter(backend)?),
+        )
+    })?;
+    telemetry.set_global();
+    let tracer = telemetry.tracer_provider().tracer("shop");
+    // Events become log records, which know their span; they need not be in the span, too.
+    let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+    tracing_subscriber::registry()
+        .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with(spans.with_filter(filter_fn(|metadata| metadata.is_span())))
+        .with(OpenTelemetryTracingBridge::new(telemetry.logger_provider()))
+        .init();
+    Ok(telemetry)
 }
 
 fn exporter(backend: SocketAddr) -> Result<OtlpHttpExporter, ExportError> {

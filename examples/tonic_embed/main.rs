@@ -18,23 +18,20 @@ mod web;
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
-use opentelemetry::{global, metrics::MeterProvider, trace::TracerProvider};
+use opentelemetry::{metrics::MeterProvider, trace::TracerProvider};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::{
-    Resource, logs::SdkLoggerProvider, metrics::SdkMeterProvider,
-    propagation::TraceContextPropagator, trace::SdkTracerProvider,
-};
+use opentelemetry_sdk::Resource;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tower::{BoxError, ServiceBuilder};
 use tower_otlp::{
-    Compression, DrainReport, ExportError, Lifecycle, ServiceBuilderExt, Signal,
+    Compression, ExportError, Lifecycle, ServiceBuilderExt, Signal,
     exporters::otlp::OtlpGrpcExporter,
     layers::queue::{Acknowledge, QueueConfig, QueueLayer},
     layers::retry::RetryPolicy,
     receivers::grpc::OtlpGrpcReceiver,
-    sdk::{Bridge, is_export_thread},
+    sdk::{Telemetry, is_export_thread},
 };
 use tracing_subscriber::{
     EnvFilter, Layer, filter::dynamic_filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
@@ -48,8 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn main() -> Result<(), BoxError> {
     let backend = backend::Backend::start(env::args_os().nth(1).map(PathBuf::from))?;
 
-    let telemetry = Telemetry::start(backend.grpc)?;
-    let meter = telemetry.metrics.meter("ping");
+    let telemetry = telemetry(backend.grpc)?;
+    let meter = telemetry.meter_provider().meter("ping");
     let seconds = meter
         .f64_histogram("rpc.server.call.duration")
         .with_unit("s")
@@ -88,7 +85,7 @@ async fn main() -> Result<(), BoxError> {
     // First whatever gives rise to telemetry, then the telemetry.
     let relayed = lifecycle.shutdown(PATIENCE).await;
     serving.await??;
-    let own = telemetry.shutdown().await?;
+    let own = telemetry.shutdown_async(PATIENCE).await;
     println!("relayed: {relayed}\nown:     {own}");
     if !(relayed.complete && own.complete) {
         return Err("not all telemetry is delivered".into());
@@ -96,67 +93,34 @@ async fn main() -> Result<(), BoxError> {
     backend.check(&[("web", &[Signal::Traces]), ("ping", &Signal::ALL)])
 }
 
-/// What the server says of itself, and the pipeline that it goes through.
-struct Telemetry {
-    bridge: Bridge,
-    traces: SdkTracerProvider,
-    metrics: SdkMeterProvider,
-    logs: SdkLoggerProvider,
-}
-
-impl Telemetry {
-    fn start(backend: SocketAddr) -> Result<Self, BoxError> {
-        // In a runtime of its own, so that the export's gRPC calls are not in what is exported.
-        let bridge = Bridge::start(|lifecycle| {
-            let queue = QueueConfig::new()
-                .acknowledge(Acknowledge::OnEnqueue)
-                .lifecycle(lifecycle);
-            Ok::<_, BoxError>(
-                ServiceBuilder::new()
-                    .tracked(lifecycle)
-                    .queue(QueueLayer::new(queue)?)
-                    .export_retry(RetryPolicy::new().lifecycle(lifecycle))
-                    .service(exporter(backend)?),
-            )
-        })?;
-        let ping = Resource::builder().with_service_name("ping").build();
-        let traces = SdkTracerProvider::builder()
-            .with_batch_exporter(bridge.span_exporter())
-            .with_resource(ping.clone())
-            .build();
-        let metrics = SdkMeterProvider::builder()
-            .with_periodic_exporter(bridge.metric_exporter())
-            .with_resource(ping.clone())
-            .build();
-        let logs = SdkLoggerProvider::builder()
-            .with_batch_exporter(bridge.log_exporter())
-            .with_resource(ping)
-            .build();
-        global::set_text_map_propagator(TraceContextPropagator::new());
-        // Events become log records, which know their span; they need not be in the span, too.
-        // The spans of h2, at level debug, are the reason for the other half.
-        let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer("ping"));
-        let of_the_app = dynamic_filter_fn(|metadata, _| metadata.is_span() && !is_export_thread());
-        tracing_subscriber::registry()
-            .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
-            .with(spans.with_filter(of_the_app))
-            .with(OpenTelemetryTracingBridge::new(&logs))
-            .init();
-        Ok(Self {
-            bridge,
-            traces,
-            metrics,
-            logs,
-        })
-    }
-
-    async fn shutdown(self) -> Result<DrainReport, BoxError> {
-        // These block, for five seconds at most. The bridge needs nothing of this thread.
-        self.traces.shutdown()?;
-        self.metrics.shutdown()?;
-        self.logs.shutdown()?;
-        Ok(self.bridge.shutdown_async(PATIENCE).await)
-    }
+/// What the server says of itself, and the pipeline that it goes through: on a runtime of its own,
+/// so that the export's gRPC calls are not in what is exported.
+fn telemetry(backend: SocketAddr) -> Result<Telemetry, BoxError> {
+    let ping = Resource::builder().with_service_name("ping").build();
+    let telemetry = Telemetry::start(ping, |lifecycle| {
+        let queue = QueueConfig::new()
+            .acknowledge(Acknowledge::OnEnqueue)
+            .lifecycle(lifecycle);
+        Ok::<_, BoxError>(
+            ServiceBuilder::new()
+                .tracked(lifecycle)
+                .queue(QueueLayer::new(queue)?)
+                .export_retry(RetryPolicy::new().lifecycle(lifecycle))
+                .service(exporter(backend)?),
+        )
+    })?;
+    telemetry.set_global();
+    let tracer = telemetry.tracer_provider().tracer("ping");
+    // Events become log records, which know their span; they need not be in the span, too.
+    // The spans of h2, at level debug, are the reason for the other half.
+    let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+    let of_the_app = dynamic_filter_fn(|metadata, _| metadata.is_span() && !is_export_thread());
+    tracing_subscriber::registry()
+        .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with(spans.with_filter(of_the_app))
+        .with(OpenTelemetryTracingBridge::new(telemetry.logger_provider()))
+        .init();
+    Ok(telemetry)
 }
 
 fn exporter(backend: SocketAddr) -> Result<OtlpGrpcExporter, ExportError> {
