@@ -20,6 +20,8 @@ use crate::{ExportError, ExportResponse};
 pub(crate) struct Level {
     pub(crate) draining: bool,
     pub(crate) deadline: Option<Instant>,
+    /// The middle between the beginning of the shutdown and its deadline.
+    pub(crate) halftime: Option<Instant>,
     /// How many flushes are under way.
     flushes: usize,
     /// How often it was raised: for who was not looking, and finds it down again.
@@ -252,8 +254,9 @@ impl Shared {
         self.level.send_modify(|level| {
             level.draining = true;
             level.raised += 1;
-            let by = Instant::now().checked_add(deadline);
-            level.deadline = level.deadline.or(by);
+            let now = Instant::now();
+            level.deadline = level.deadline.or(now.checked_add(deadline));
+            level.halftime = level.halftime.or(now.checked_add(deadline / 2));
         });
         for waker in parked.into_values() {
             waker.wake();

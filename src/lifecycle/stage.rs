@@ -67,6 +67,12 @@ impl Stage {
         self.level.borrow().deadline
     }
 
+    /// When whoever tries again leaves the rest of a shutdown's time to those above, which may
+    /// know another way.
+    pub(crate) fn halftime(&self) -> Option<Instant> {
+        self.level.borrow().halftime
+    }
+
     /// Takes charge of a request of so many items, whose caller waits for the answer.
     pub fn hold(&self, items: u64) -> Held {
         self.held(items, false)

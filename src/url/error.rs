@@ -7,7 +7,6 @@ use crate::ExportError;
 /// Which part of an exporter's URL is wrong, and what may stand there.
 ///
 /// It never holds header values or credentials.
-#[derive(Debug)]
 pub struct UrlError {
     part: String,
     message: String,
@@ -46,6 +45,15 @@ impl UrlError {
     #[must_use]
     pub fn part(&self) -> &str {
         &self.part
+    }
+}
+
+/// The text: a `main` that returns the error shows this.
+impl fmt::Debug for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UrlError")
+            .field(&format_args!("{self}"))
+            .finish()
     }
 }
 

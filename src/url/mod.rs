@@ -372,20 +372,17 @@ static SCHEMES: &[Scheme] = &[
     },
 ];
 
-/// The schemes that are compiled in, and what the others need.
+/// The schemes, by whether they are compiled in. Those that are not name their feature when used.
 fn known() -> String {
-    let list = |rows: &mut dyn Iterator<Item = String>| rows.collect::<Vec<_>>().join(", ");
-    let names = |row: &Scheme| row.build.is_some().then(|| format!("{}:", row.name));
-    let here = list(&mut SCHEMES.iter().filter_map(names));
-    let needs = |row: &Scheme| {
-        row.build
-            .is_none()
-            .then(|| format!("{}: needs {}", row.name, row.features))
+    let list = |compiled_in: bool| {
+        let rows = SCHEMES.iter();
+        let rows = rows.filter(|row| row.build.is_some() == compiled_in);
+        let names: Vec<_> = rows.map(|row| format!("{}:", row.name)).collect();
+        names.join(", ")
     };
-    let missing = list(&mut SCHEMES.iter().filter_map(needs));
-    match missing.as_str() {
-        "" => format!("there are {here}"),
-        missing => format!("there are {here}; not compiled in: {missing}"),
+    match (list(true), list(false)) {
+        (here, missing) if missing.is_empty() => format!("there are {here}"),
+        (here, missing) => format!("there are {here}; not compiled in are {missing}"),
     }
 }
 

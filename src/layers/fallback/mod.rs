@@ -56,7 +56,8 @@
 //!
 //! Outside the retry of the primary, or the secondary takes over at the first error. The retry
 //! should give up within the time that one is willing to wait for the secondary: the default of
-//! five minutes is long. Below any queue that answers before delivery, or there are no errors to
+//! five minutes is long. Give the retry the [`Lifecycle`](crate::Lifecycle): then a shutdown finds the
+//! secondary still in time. Below any queue that answers before delivery, or there are no errors to
 //! see. Put a [circuit breaker](crate::layers::circuit_breaker) below in its `error` mode: in its
 //! `pending` mode only the wait for readiness makes the secondary take over.
 //!

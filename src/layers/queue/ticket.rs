@@ -68,22 +68,38 @@ impl Ticket {
             }
             End::Failed(error) => {
                 let kind = error.kind().as_str();
+                let why = error.to_string();
                 if self.resolve(Err(failed(error)), Held::ended) {
-                    tracing::debug!(items = left, attempts, kind, "a queued request failed");
+                    tracing::debug!(
+                        items = left,
+                        attempts,
+                        kind,
+                        error = why,
+                        "a queued request failed"
+                    );
                 } else {
-                    tracing::error!(items = left, attempts, kind, "a queued request is lost");
+                    tracing::error!(
+                        items = left,
+                        attempts,
+                        kind,
+                        error = why,
+                        "a queued request is lost"
+                    );
                 }
             }
             End::Dropped(reason, error) => {
                 let done = progress.clone();
+                let why = error.to_string();
                 let told = self.resolve(Err(failed(error)), |held, _| {
                     held.dropped_after(reason, &done);
                 });
                 let reason = reason.as_str();
                 if told {
-                    tracing::warn!(items = left, reason, "a queued request was given up");
+                    let error = why;
+                    tracing::warn!(items = left, reason, error, "a queued request was given up");
                 } else {
-                    tracing::error!(items = left, reason, "a queued request is lost");
+                    let error = why;
+                    tracing::error!(items = left, reason, error, "a queued request is lost");
                 }
             }
         }

@@ -184,11 +184,13 @@ impl RetryPolicy {
         self
     }
 
-    /// Keeps to the deadline of a shutdown: when it begins, requests that back off are sent again
-    /// at once, and from then on no wait takes more than half of the time left. A delay that a
-    /// server named is waited for all the same.
+    /// Takes part in a shutdown: when it begins, requests that back off are sent again at once,
+    /// and no attempt begins after half of its time. The other half is for what stands above and
+    /// knows another way: a fallback, a queue's dead letter exporter, or a caller that has to be
+    /// told. A delay that a server named is waited for all the same, if it ends by then.
     ///
-    /// Without it a shutdown may find requests asleep that a moment's attempt would deliver.
+    /// Without it a shutdown may find requests asleep that a moment's attempt would deliver, or
+    /// tried again at its end that another exporter would have taken.
     #[must_use]
     pub fn lifecycle(mut self, lifecycle: &Lifecycle) -> Self {
         self.stage = Some(lifecycle.stage());
@@ -231,8 +233,8 @@ impl RetryPolicy {
             Some(max) => max.saturating_sub(started.elapsed()),
             None => Duration::MAX,
         };
-        let deadline = self.stage.as_ref().and_then(Stage::deadline);
-        let drain = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let halftime = self.stage.as_ref().and_then(Stage::halftime);
+        let drain = halftime.map(|halftime| halftime.saturating_duration_since(Instant::now()));
         let left = left.min(drain.unwrap_or(Duration::MAX));
         let at_least = match error.retry() {
             RetryAdvice::After(delay) => delay,
@@ -248,7 +250,7 @@ impl RetryPolicy {
         {
             return None;
         }
-        // An attempt at the very deadline of a shutdown would come too late.
+        // An attempt at the very end of the time would come too late.
         let longest = drain.map_or(Duration::MAX, |left| (left / 2).max(SHORTEST_WAIT));
         Some(self.backoff().min(longest).max(at_least).min(left))
     }

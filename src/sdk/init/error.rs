@@ -6,7 +6,6 @@ use tower::BoxError;
 
 /// Why telemetry could not be set up from the environment. Values of headers and URLs are never
 /// shown.
-#[derive(Debug)]
 pub struct InitError {
     variable: Option<String>,
     problem: String,
@@ -49,6 +48,15 @@ impl From<crate::exporters::otlp::EnvError> for InitError {
         let text = error.to_string();
         let problem = text.strip_prefix(&format!("{}: ", error.variable()));
         Self::new(error.variable(), problem.unwrap_or(&text))
+    }
+}
+
+/// The text: a `main` that returns the error shows this.
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InitError")
+            .field(&format_args!("{self}"))
+            .finish()
     }
 }
 
