@@ -1,6 +1,7 @@
 //! reqwest as a transport.
 
 use std::{
+    error::Error,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -128,8 +129,28 @@ fn read_error(error: reqwest::Error) -> ExportError {
         (ErrorKind::Unavailable, "cannot connect")
     } else if error.is_builder() {
         (ErrorKind::Rejected, "the HTTP request cannot be built")
+    } else if is_unreadable(&error) {
+        (
+            ErrorKind::Unavailable,
+            "what answers does not speak HTTP/1.1; is this the gRPC port, often 4317 for 4318?",
+        )
     } else {
         (ErrorKind::Unavailable, "the HTTP request failed")
     };
     ExportError::new(kind, message).with_source(error)
+}
+
+/// Whether an answer came that is none of HTTP/1.1, such as the frames of HTTP/2.
+fn is_unreadable(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        // A server of HTTP/2 speaks first: hyper has no name for an answer before its request.
+        let is_early = |http: &hyper::Error| http.to_string().contains("unexpected message");
+        let http = error.downcast_ref::<hyper::Error>();
+        if http.is_some_and(|http| http.is_parse() || is_early(http)) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }

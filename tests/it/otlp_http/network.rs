@@ -13,8 +13,9 @@ use tokio::{
 };
 use tower::ServiceExt;
 use tower_otlp::{
-    ErrorKind, RetryAdvice, Signal, TlsOptions, exporters::otlp::OtlpHttpExporter,
-    receivers::OtlpHttpReceiver,
+    ErrorKind, Lifecycle, RetryAdvice, Signal, TlsOptions,
+    exporters::otlp::OtlpHttpExporter,
+    receivers::{OtlpHttpReceiver, OtlpServer},
 };
 
 use crate::support::{
@@ -40,6 +41,25 @@ async fn an_unreachable_endpoint_is_named_with_the_cause() {
     assert!(text.starts_with(&begins), "{text}");
     assert!(text.contains("refused"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_grpc_port_is_told_from_an_http_port() {
+    let lifecycle = Lifecycle::new();
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let server = OtlpServer::bind(any, any).await.expect("two ports");
+    let grpc = server.grpc_address();
+    tokio::spawn(server.serve(Backend::new(), &lifecycle));
+    let exporter = OtlpHttpExporter::builder()
+        .endpoint(format!("http://{grpc}"))
+        .no_proxy()
+        .build()
+        .expect("valid");
+    let error = exporter.oneshot(telemetry(Signal::Logs, 1)).await;
+    let error = error.expect_err("not HTTP/1.1");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let text = error.to_string();
+    assert!(text.contains("is this the gRPC port"), "{text}");
 }
 
 #[tokio::test]
