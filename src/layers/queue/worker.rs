@@ -317,6 +317,7 @@ impl<S: Exporter> Worker<S> {
     fn failed(&mut self, mut entry: Entry, error: ExportError) {
         entry.attempts = entry.attempts.saturating_add(1);
         entry.take_progress(&error);
+        let is_cut_short = self.phase != Phase::Open && self.may_send_again(&entry, &error);
         let next = self.next_attempt(&mut entry, &error);
         let is_late = |until| self.phase.end().is_some_and(|end| end < until);
         match next.filter(|until| self.shared().survives || !is_late(*until)) {
@@ -333,22 +334,34 @@ impl<S: Exporter> Worker<S> {
                     self.shared().keep(id);
                 }
             }
+            None if is_cut_short && self.dead_letter.is_none() => {
+                // With more time it might have been delivered.
+                let end = End::Dropped(DropReason::Shutdown, error);
+                self.shared().finish(entry, end);
+            }
             None => self.doom(entry, error),
         }
+    }
+
+    /// Whether the error leaves hope, as far as one may try.
+    fn may_send_again(&self, entry: &Entry, error: &ExportError) -> bool {
+        let is_known = error.kind() != ErrorKind::Internal || entry.attempts < INTERNAL_ATTEMPTS;
+        let is_allowed = self
+            .shared()
+            .config
+            .max_redeliveries
+            .is_none_or(|max| entry.attempts <= max);
+        error.is_retryable() && is_known && is_allowed
     }
 
     /// When the request is to be sent again, or `None` if it is not.
     ///
     /// It is later than a shutdown leaves time for only if the storage keeps the request.
     fn next_attempt(&self, entry: &mut Entry, error: &ExportError) -> Option<Instant> {
-        let config = &self.shared().config;
-        let is_known = error.kind() != ErrorKind::Internal || entry.attempts < INTERNAL_ATTEMPTS;
-        let is_allowed = config
-            .max_redeliveries
-            .is_none_or(|max| entry.attempts <= max);
-        if !error.is_retryable() || !is_known || !is_allowed {
+        if !self.may_send_again(entry, error) {
             return None;
         }
+        let config = &self.shared().config;
         let give_up = match self.phase {
             Phase::Open => None,
             Phase::Draining { give_up, .. } => Some(give_up),
