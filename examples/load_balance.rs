@@ -125,10 +125,13 @@ async fn main() -> Result<(), BoxError> {
         sleep(Duration::from_millis(20)).await;
         load.send().await?;
     }
-    show("it comes back", &endpoints, &mut before, load.sent);
-    load.send().await?;
-    let got = show("all up", &endpoints, &mut before, load.sent);
-    assert!(got.iter().all(|got| *got > 50), "not balanced");
+    let mut got = show("it comes back", &endpoints, &mut before, load.sent);
+    // A busy machine may time an attempt out, and the breaker with it.
+    while got.iter().any(|got| *got < 50) {
+        assert!(Instant::now() < deadline, "not balanced");
+        load.send().await?;
+        got = show("all up", &endpoints, &mut before, load.sent);
+    }
     println!("sent {}, nothing lost, nothing twice", load.sent);
     Ok(())
 }
