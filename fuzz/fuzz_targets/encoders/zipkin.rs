@@ -1,7 +1,7 @@
 //! Zipkin: JSON with each key once, or protobuf that prost reads, with as many spans as counted.
 
-#[path = "../../../tests/it/zipkin/properties/model.rs"]
-mod model;
+#[path = "../../../tests/it/support/zipkin_proto.rs"]
+mod zipkin_proto;
 
 use prost::Message as _;
 use tower_otlp::{
@@ -45,7 +45,7 @@ pub(crate) fn check(request: &ExportRequest, choices: Choices) {
         _ if body.is_empty() => 0,
         ZipkinEncoding::Json => json::read(&body),
         _ => {
-            let list = model::ListOfSpans::decode(&*body).expect("protobuf");
+            let list = zipkin_proto::ListOfSpans::decode(&*body).expect("protobuf");
             // The limit is looked at behind each span; JSON ends with one byte more.
             assert!(body.len() <= limit);
             list.spans.len()
