@@ -131,7 +131,9 @@ fn a_processor_that_does_not_wait_loses_its_answer_and_not_its_spans() {
             Step::Hold,
             Step::Fail(ExportError::new(ErrorKind::Rejected, "no")),
         ]);
-        let bridge = bridge(&exporter);
+        // The second cannot be answered before the first is released.
+        let one_by_one = tower::limit::ConcurrencyLimit::new(exporter.clone(), 1);
+        let bridge = Bridge::start(|_| Ok::<_, BoxError>(one_by_one)).expect("a thread");
         let to = bridge.span_exporter();
         for _ in 0..2 {
             let mut export = tokio_test::task::spawn(to.export(span_data(1)));
